@@ -1,0 +1,1 @@
+"""From a trained torch model to an integer network in a verified file."""

@@ -1,0 +1,121 @@
+"""The integer network: populations of Loihi 2 LIF neurons and the integer connections between them."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+MAX_DECAY = 4096  # a decay of 4096 forgets everything in one step, 0 forgets nothing
+MAX_WEIGHT = 254  # even integers in [-254, 254]: 8 bits with mixed signs
+MAX_BIAS = 4095  # 13 signed bits
+MAX_THRESHOLD = 131071  # 17 bits
+CURRENT_LIMIT = 1 << 17  # |synaptic sum| below this keeps u, which holds it << 6, inside 24 bits
+FRACTION_BITS = 6  # current, bias and threshold enter u and v shifted left by this
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What is presented to the network at every step.
+
+    `shape` is the shape that the network sees, `(C, H, W)` or `(N,)`.
+    `kind` is "spikes" (non-zero counts as 1), "graded" (integers multiply the weights) or
+    "bias" (the values are the bias of the first population, as in netx input layers).
+    `constant`, if not 0, is the value of a constant plane that `encode` appends as the last
+    channel: it carries biases that exceed 13 bits beside 8-bit pixels.
+    """
+
+    shape: tuple[int, ...]
+    kind: Literal["spikes", "graded", "bias"] = "spikes"
+    constant: int = 0
+
+    def encode(self, images: IntArray) -> IntArray:
+        """Return `images` `[..., C, H, W]` with the constant plane appended where there is one."""
+        if not self.constant:
+            return images
+        axis = images.ndim - len(self.shape)
+        plane = np.full_like(np.take(images, [0], axis=axis), self.constant)
+        return np.concatenate([images, plane], axis=axis)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """LIF neurons that share their decays; `threshold` and `bias` are per population or per channel.
+
+    With the synaptic sum `a[t]` (lava/proc/lif/models.py, fixed point)::
+
+        u[t] = trunc(u[t-1] * (4096 - decay_u) / 4096) + (a[t] << 6)        # one wrap at 24 bits
+        v[t] = clip(trunc(v[t-1] * (4096 - decay_v) / 4096) + u[t] + (bias << 6), +-(2^23 - 1))
+        s[t] = v[t] > threshold << 6;  v[t] = 0 where s[t]
+
+    `threshold` is 0-d or `[C]`; `bias` is None, `[C]` or of `shape`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    threshold: IntArray
+    decay_u: int = MAX_DECAY
+    decay_v: int = MAX_DECAY // 2
+    bias: IntArray | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """Integer weights from `source` (a population or "input") to `target`.
+
+    A convolution has `weight` `[O, I / groups, kH, kW]` and the `(H, W)` geometry of
+    `torch.nn.functional.conv2d`; a dense connection has `weight` `[O, I]` over the source
+    flattened in C, H, W order.
+    """
+
+    source: str
+    target: str
+    weight: IntArray
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    @property
+    def kind(self) -> Literal["conv", "dense"]:
+        """Convolution or dense, by the rank of the weight."""
+        return "conv" if self.weight.ndim == 4 else "dense"
+
+
+@dataclass(frozen=True, eq=False)
+class LoihiNetwork:
+    """A network as the chip runs it, in evaluation order.
+
+    `readout` names the population whose membrane `v >> 6` after step t is the running sum of
+    the logits, scaled: logits of step 0..t summed = `(v >> 6) * logit_scale`. It never spikes.
+    None: the last population's spikes are the output.
+    `metadata` is JSON: provenance, nothing that changes the computation.
+    """
+
+    input: InputSpec
+    populations: tuple[Population, ...]
+    connections: tuple[Connection, ...]
+    timesteps: int
+    readout: str | None = None
+    logit_scale: float = 1.0
+    labels: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def population(self, name: str) -> Population:
+        """The population called `name`; KeyError if there is none."""
+        for population in self.populations:
+            if population.name == name:
+                return population
+        raise KeyError(name)
+
+    def incoming(self, name: str) -> tuple[Connection, ...]:
+        """The connections into the population `name`."""
+        return tuple(c for c in self.connections if c.target == name)

@@ -1,0 +1,1 @@
+"""Run an integer network and measure what it does."""

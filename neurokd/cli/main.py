@@ -1,0 +1,68 @@
+"""The entry point: collects the commands, turns errors into one line and an exit code."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from neurokd import __version__
+from neurokd.errors import NeurokdError
+
+app = typer.Typer(
+    name="neurokd",
+    help="From an ANN to a verified low-latency spiking network on Loihi-style hardware.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"neurokd {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Options of every command."""
+    if debug:
+        os.environ["NEUROKD_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 fine, 1 a check failed, 2 wrong usage or input."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; every foreseeable error is one line on stderr."""
+    try:
+        result = app(arguments, standalone_mode=False)
+    except NeurokdError as error:
+        return _fail(str(error), error.exit_code, error)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _fail("interrupted", 2, error)
+    except OSError as error:
+        where = f" '{error.filename}'" if error.filename else ""
+        return _fail(f"{error.strerror or error}{where}", 2, error)
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # wrong usage, found by click
+            hint = error.ctx.get_usage() + "\n" if getattr(error, "ctx", None) else ""
+            return _fail(hint + error.format_message(), int(error.exit_code), error)
+        raise
+    return result if isinstance(result, int) else 0
+
+
+def _fail(message: str, code: int, error: BaseException) -> int:
+    if os.environ.get("NEUROKD_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    sys.stderr.write(f"neurokd: {message}\n")
+    return code
