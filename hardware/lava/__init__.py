@@ -1,1 +1,1 @@
-""""""
+"""Lava in a process of its own: environment, worker, runner."""

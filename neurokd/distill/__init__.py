@@ -1,1 +1,1 @@
-""""""
+"""Distillation objectives: one file each, the equation in its docstring."""

@@ -1,1 +1,1 @@
-""""""
+"""Plain torch ANNs."""
