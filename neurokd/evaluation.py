@@ -1,0 +1,63 @@
+"""Accuracy after every step, and firing rates, from one pass."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from neurokd.data.images import ImageSet
+from neurokd.pixels import to_input
+from neurokd.spiking import LIFNeurons
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`accuracy_per_step[t]` uses the mean of the logits of steps 0..t; an ANN has one step.
+
+    `firing_rate[layer]` is spikes per neuron and step, by module path.
+    """
+
+    accuracy_per_step: list[float]
+    firing_rate: dict[str, float]
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: ImageSet, batch_size: int = 256) -> Evaluation:
+    """Evaluate `model` (left in evaluation mode) on all `images`."""
+    model.eval()
+    device = next(model.parameters()).device
+    correct: torch.Tensor | None = None
+    with _firing_rates(model) as rates:
+        for start in range(0, len(images), batch_size):
+            labels = images.labels[start : start + batch_size].to(device)
+            logits: torch.Tensor = model(to_input(images.images[start : start + batch_size].to(device)))
+            logits = logits if logits.ndim == 3 else logits.unsqueeze(0)
+            right = (logits.cumsum(dim=0).argmax(dim=-1) == labels).sum(dim=1)
+            correct = right if correct is None else correct + right
+    if correct is None:
+        raise ValueError("evaluate: no images were given")
+    accuracy = [float(count) / len(images) for count in correct]
+    return Evaluation(accuracy, {name: spikes / elements for name, (spikes, elements) in rates.items()})
+
+
+@contextmanager
+def _firing_rates(model: nn.Module) -> Iterator[dict[str, tuple[float, int]]]:
+    """Count (spikes, neuron steps) of each layer of neurons while the block runs."""
+    rates: dict[str, tuple[float, int]] = {}
+
+    def count(name: str, spikes: torch.Tensor) -> None:
+        seen = rates.get(name, (0.0, 0))
+        rates[name] = (seen[0] + float(spikes.sum(dtype=torch.float64)), seen[1] + spikes.numel())
+
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, out, name=name: count(name, out))  # type: ignore[misc]
+        for name, module in model.named_modules()
+        if isinstance(module, LIFNeurons)
+    ]
+    try:
+        yield rates
+    finally:
+        for hook in hooks:
+            hook.remove()

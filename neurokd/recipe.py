@@ -1,0 +1,169 @@
+"""A recipe: one experiment, complete. YAML in, the resolved YAML saved with the run."""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from neurokd.data.config import DataConfig
+from neurokd.distill import CE, Method
+from neurokd.errors import NeurokdError
+from neurokd.neurons import LIF
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(BaseModel):
+    """A model by name (`neurokd models list`) or `package.module:function`; other keys are its options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+
+    name: str
+
+    def options(self) -> dict[str, Any]:
+        """The keys that go to the model's factory."""
+        return dict(self.model_extra or {})
+
+
+class TrainingConfig(_Section):
+    """The optimiser and its schedule; `lr` is the peak of the schedule."""
+
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    lr: float = Field(default=4e-3, gt=0.0)
+    weight_decay: float = Field(default=0.02, ge=0.0)
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
+    schedule: Literal["onecycle", "cosine", "constant"] = "onecycle"
+    clip_norm: float | None = Field(default=None, gt=0.0)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    workers: int = Field(default=0, ge=0)
+
+
+class TeacherConfig(_Section):
+    """The ANN that is distilled: trained on the same split, kept and reused by content."""
+
+    model: ModelConfig
+    training: TrainingConfig = TrainingConfig()
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
+
+
+class Recipe(_Section):
+    """One experiment. `neuron: null` trains the plain ANN, which is how teachers are made."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = Field(default=0, ge=0)
+    data: DataConfig
+    model: ModelConfig
+    neuron: LIF | None = LIF()
+    timesteps: int = Field(default=4, ge=1, le=64)
+    method: Method = Field(default=CE())
+    training: TrainingConfig = TrainingConfig()
+    teacher: TeacherConfig | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "Recipe":
+        if self.method.needs_teacher and self.teacher is None:
+            raise ValueError(f"method '{self.method.name}' distils a teacher; add a 'teacher' section")
+        if self.neuron is None and (self.timesteps != 1 or self.method.needs_teacher):
+            raise ValueError("a plain ANN (neuron: null) has timesteps: 1 and method: {name: ce}")
+        return self
+
+    def teacher_recipe(self) -> "Recipe":
+        """The recipe that trains the teacher: same data, split and seed, no neurons."""
+        if self.teacher is None:
+            raise ValueError(f"recipe '{self.name}': has no teacher")
+        return Recipe(
+            name=f"teacher-{self.teacher.model.name.rpartition(':')[2]}",
+            seed=self.seed,
+            data=self.data,
+            model=self.teacher.model,
+            neuron=None,
+            timesteps=1,
+            method=CE(label_smoothing=self.teacher.label_smoothing),
+            training=self.teacher.training,
+        )
+
+    def to_yaml(self) -> str:
+        """The resolved recipe, every default written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
+    """Read a YAML recipe and apply `key.sub=value` overrides.
+
+    Raises NeurokdError for a file that cannot be read, an unknown key (with the nearest allowed
+    one) or a value that is not allowed.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NeurokdError(f"recipe '{path}': no such file; recipes/ holds ready ones") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise NeurokdError(f"recipe '{path}': not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise NeurokdError(f"recipe '{path}': expected a mapping of keys, got {type(values).__name__}")
+    for override in overrides or []:
+        _set(values, override)
+    return parse_recipe(values, f"recipe '{path}'")
+
+
+def parse_recipe(values: dict[str, Any], subject: str = "recipe") -> Recipe:
+    """Validate a recipe given as nested dicts; errors are one NeurokdError naming `subject`."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise NeurokdError(f"{subject}: " + "; ".join(_explain(e) for e in error.errors())) from error
+
+
+def _set(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise NeurokdError(f"--set {override}: expected key=value, e.g. training.epochs=5")
+    *parents, leaf = key.split(".")
+    for parent in parents:
+        child = values.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise NeurokdError(f"--set {override}: '{parent}' is a value, not a section")
+        values = child
+    try:
+        values[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise NeurokdError(f"--set {override}: '{text}' is not a YAML value") from error
+
+
+def _explain(error: Any) -> str:
+    path = [str(part) for part in error["loc"]]
+    where = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        nearest = difflib.get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
+        hint = f", did you mean '{nearest[0]}'?" if nearest else f"; allowed are {', '.join(_keys_at(path[:-1]))}"
+        return f"unknown key '{where}'{hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    got = "" if error["type"] in ("missing", "value_error") else f", got {error['input']!r}"
+    return f"{where or 'recipe'}: {message}{got}"
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    """The keys that the recipe's schema allows under `path`; method names are part of a path."""
+    schema = Recipe.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in path:
+        branches = _branches(schema, node.get("properties", {}).get(part, {}))
+        if not branches:  # the tag of a union, e.g. method.tser
+            branches = [b for b in _branches(schema, node) if b.get("properties", {}).get("name", {}).get("const") == part]
+            node = branches[0] if branches else {}
+            continue
+        node = branches[0] if len(branches) == 1 else {"anyOf": branches}
+    return list(node.get("properties", {}))
+
+
+def _branches(schema: dict[str, Any], node: dict[str, Any]) -> list[dict[str, Any]]:
+    if "$ref" in node:
+        return [schema["$defs"][node["$ref"].rpartition("/")[2]]]
+    options = [b for option in node.get("anyOf", node.get("oneOf", [])) for b in _branches(schema, option)]
+    return [b for b in options if b] or ([node] if "properties" in node else [])

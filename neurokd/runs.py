@@ -1,0 +1,178 @@
+"""The run folder: everything one training left behind.
+
+`recipe.yaml`, `environment.json`, `splits.npz`, `metrics.csv`, `checkpoints/`, `result.json` (written
+last: a run without it is unfinished and can be resumed), `export/`, `report/`.
+"""
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from neurokd.data.images import Split
+from neurokd.errors import NeurokdError
+from neurokd.files import atomic_file, write_json
+from neurokd.recipe import Recipe, parse_recipe
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run by its folder; reads are checked, writes are atomic."""
+
+    path: Path
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The resolved recipe that the run was started with."""
+        file = self.path / "recipe.yaml"
+        try:
+            values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise NeurokdError(f"run '{self.path}': no recipe.yaml; this is not a run folder") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise NeurokdError(f"run '{self.path}': recipe.yaml is not valid YAML") from error
+        return parse_recipe(values, f"'{file}'")
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return (self.path / "result.json").is_file()
+
+    def result(self) -> dict[str, Any]:
+        """What training measured; NeurokdError if the run is unfinished or the file is damaged."""
+        if not self.finished:
+            raise NeurokdError(f"run '{self.path}': training has not finished; continue it with: neurokd train --resume")
+        return read_json(self.path / "result.json")
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of Lightning's checkpoints and of the chosen weights."""
+        return self.path / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        """The weights of the best epoch on validation data."""
+        return self.checkpoints / "best.safetensors"
+
+    @property
+    def export(self) -> Path:
+        """Folder of the artefact."""
+        return self.path / "export"
+
+    def save_weights(self, model: nn.Module) -> None:
+        """Write the model's state as `best.safetensors`."""
+        with atomic_file(self.weights) as part:
+            save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, part)
+
+    def load_weights(self, model: nn.Module) -> None:
+        """Load `best.safetensors` into `model`; NeurokdError if it is damaged or of another model."""
+        if not self.weights.is_file():
+            raise NeurokdError(f"run '{self.path}': no weights at '{self.weights}'")
+        try:
+            state = load_file(self.weights)
+        except (SafetensorError, ValueError) as error:
+            raise NeurokdError(f"weights '{self.weights}': damaged file: {error}") from error
+        wanted = model.state_dict()
+        wrong = sorted(set(state) ^ set(wanted)) or [k for k in wanted if wanted[k].shape != state[k].shape]
+        if wrong:
+            raise NeurokdError(
+                f"weights '{self.weights}': made for another model than the recipe's; "
+                f"{len(wrong)} tensors differ, first '{wrong[0]}'"
+            )
+        model.load_state_dict(state)
+
+    def save_split(self, split: Split) -> None:
+        """Write the indices into the training images and their part."""
+        with atomic_file(self.path / "splits.npz") as part, part.open("wb") as file:
+            np.savez(file, train=split.train, validation=split.validation)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; NeurokdError naming the file if it is missing or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NeurokdError(f"'{path}': no such file") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise NeurokdError(f"'{path}': damaged JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise NeurokdError(f"'{path}': expected a JSON object, got {type(value).__name__}")
+    return value
+
+
+def create_run(recipe: Recipe, path: Path) -> Run:
+    """Make the folder of a new run, or take up an unfinished one of the same recipe."""
+    run = Run(path)
+    if (path / "recipe.yaml").exists():
+        if run.recipe != recipe:
+            raise NeurokdError(f"run '{path}': was started with another recipe; name another folder or recipe")
+        return run
+    path.mkdir(parents=True, exist_ok=True)
+    write_json(path / "environment.json", environment())
+    with atomic_file(path / "recipe.yaml") as part:
+        part.write_text(recipe.to_yaml(), encoding="utf-8")
+    return run
+
+
+def next_path(name: str, root: Path = RUNS) -> Path:
+    """The first free folder `root/name-NNN`."""
+    taken = [int(p.name[len(name) + 1 :]) for p in root.glob(f"{name}-*") if p.name[len(name) + 1 :].isdigit()]
+    return root / f"{name}-{max(taken, default=0) + 1:03d}"
+
+
+def find_run(name: str | None = None, root: Path = RUNS) -> Run:
+    """The run of that name or path; without a name the newest finished one in `root`."""
+    if name is None:
+        runs = [run for run in _runs(root) if run.finished]
+        if not runs:
+            raise NeurokdError(f"no finished run in '{root}'; train one with: neurokd train recipes/digits-tser.yaml")
+        return runs[-1]
+    for path in (Path(name), root / name):
+        if (path / "recipe.yaml").is_file():
+            return Run(path)
+    raise NeurokdError(f"run '{name}': no recipe.yaml in '{Path(name)}' or '{root / name}'")
+
+
+def find_unfinished(recipe: Recipe | None, root: Path = RUNS) -> Run:
+    """The newest unfinished run in `root`, of `recipe` if one is given."""
+    for run in reversed(_runs(root)):
+        if not run.finished and (recipe is None or run.recipe == recipe):
+            return run
+    what = "this recipe (with these settings)" if recipe else "any recipe"
+    raise NeurokdError(f"nothing to resume: no unfinished run of {what} in '{root}'")
+
+
+def _runs(root: Path) -> list[Run]:
+    """The runs in `root`, oldest first."""
+    recipes = sorted(root.glob("*/recipe.yaml"), key=lambda file: file.stat().st_mtime_ns)
+    return [Run(file.parent) for file in recipes]
+
+
+def environment() -> dict[str, Any]:
+    """What a reader needs to judge a figure: versions, machine class, date."""
+    packages = ("neurokd", "torch", "torchvision", "lightning", "norse", "nir", "numpy")
+    return {
+        "created": now(),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu_count": os.cpu_count(),
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601 to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

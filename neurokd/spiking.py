@@ -1,0 +1,87 @@
+"""The activation swap: a plain torch ANN with `nn.ReLU` modules becomes a spiking network."""
+
+import copy
+
+import torch
+from torch import nn
+
+from neurokd.errors import NeurokdError
+from neurokd.neurons import LIF, lif
+
+
+class TimeAxis:
+    """How many steps a network runs; shared by its neurons, which unfold `[T*B, ...]` by it."""
+
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
+        self.batch = 0  # images in the forward pass under way
+
+
+class LIFNeurons(nn.Module):
+    """A layer of LIF neurons over a folded batch `[T*B, ...]`.
+
+    Input `[B, ...]` is a current that does not change over the steps: the layer then creates time.
+    """
+
+    def __init__(self, parameters: LIF, axis: TimeAxis) -> None:
+        super().__init__()
+        self.lif = parameters
+        self.axis = axis
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Current `[B, ...]` or `[T*B, ...]` to spikes `[T*B, ...]`."""
+        steps = 1 if x.shape[0] == self.axis.batch else self.axis.timesteps
+        spikes = lif(x.unflatten(0, (steps, -1)), self.axis.timesteps, self.lif)
+        return spikes.flatten(0, 1)
+
+    def extra_repr(self) -> str:
+        """Parameters for `print(model)`."""
+        return f"decay={self.lif.decay}, threshold={self.lif.threshold}, timesteps={self.axis.timesteps}"
+
+
+class SpikingNetwork(nn.Module):
+    """A torch network whose activations are spiking neurons.
+
+    `net` is the converted copy of the ANN; its stateless layers see a folded batch. A static
+    image `[B, C, H, W]` passes the layers before the first neuron once (dedupe); frames
+    `[T, B, C, H, W]` pass them T times. Returns the logits of every step, `[T, B, classes]`.
+    """
+
+    def __init__(self, net: nn.Module, timesteps: int, axis: TimeAxis) -> None:
+        super().__init__()
+        self.net = net
+        self.timesteps = timesteps
+        self._axis = axis
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images `[B, C, H, W]` or frames `[T, B, C, H, W]` to logits `[T, B, classes]`."""
+        frames = x.ndim == 5
+        self._axis.batch = 0 if frames else x.shape[0]
+        out = self.net(x.flatten(0, 1) if frames else x)
+        return out.unflatten(0, (self.timesteps, -1))  # type: ignore[no-any-return]
+
+
+def to_spiking(ann: nn.Module, neuron: LIF | None = None, timesteps: int = 4) -> SpikingNetwork:
+    """Return a spiking copy of `ann`: every `nn.ReLU` module becomes a layer of LIF neurons.
+
+    The weights are copied, `ann` is left as it is. Raises NeurokdError if there is no `nn.ReLU`
+    module (an `F.relu` call inside a `forward` cannot be swapped) or `timesteps` < 1.
+
+    >>> ann = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 10))
+    >>> to_spiking(ann, LIF(decay=0.5), timesteps=2)(torch.rand(3, 1, 8, 8)).shape
+    torch.Size([2, 3, 10])
+    """
+    if timesteps < 1:
+        raise NeurokdError(f"timesteps: got {timesteps}, allowed are 1 and more")
+    net = copy.deepcopy(ann)
+    axis = TimeAxis(timesteps)
+    relus = [name for name, module in net.named_modules(remove_duplicate=False) if isinstance(module, nn.ReLU)]
+    if not relus:
+        raise NeurokdError(
+            f"model {type(ann).__name__}: no nn.ReLU module found to replace by spiking neurons; "
+            "use nn.ReLU modules instead of F.relu calls"
+        )
+    for name in relus:
+        parent, _, leaf = name.rpartition(".")
+        setattr(net.get_submodule(parent), leaf, LIFNeurons(neuron or LIF(), axis))
+    return SpikingNetwork(net, timesteps, axis)

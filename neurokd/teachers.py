@@ -1,0 +1,63 @@
+"""Teachers: trained once, kept in the cache by content, reused by every recipe that asks for the same."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from neurokd.cache import cache_dir
+from neurokd.data.images import DataSet
+from neurokd.models import build_model
+from neurokd.models.macs import count_macs
+from neurokd.recipe import Recipe
+from neurokd.runs import Run
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained teacher's run and what it measured."""
+
+    run: Run
+    result: dict[str, Any]
+    macs: int
+    reused: bool
+
+    def describe(self) -> dict[str, Any]:
+        """The teacher's entry in the student's `result.json`."""
+        student = self.result["student"]
+        return {
+            "model": student["model"],
+            "parameters": student["parameters"],
+            "macs": self.macs,
+            "accuracy": student["accuracy"],
+            "validation_accuracy": student["validation_accuracy"],
+            "reused": self.reused,
+            "key": self.run.path.name,
+        }
+
+
+def teacher_key(recipe: Recipe, dataset: DataSet) -> str:
+    """SHA-256 over the teacher's recipe and the training images: equal content, equal teacher."""
+    digest = hashlib.sha256(recipe.teacher_recipe().model_dump_json().encode())
+    digest.update(dataset.train.fingerprint().encode())
+    return digest.hexdigest()[:16]
+
+
+def teacher_of(recipe: Recipe, dataset: DataSet, data_root: Path | None, *, progress: bool) -> Teacher:
+    """The teacher of `recipe`: reused if it was trained before, else trained (or continued) now."""
+    from neurokd.training import fit
+
+    wanted = recipe.teacher_recipe()
+    path = cache_dir() / "teachers" / f"{wanted.name}-{teacher_key(recipe, dataset)}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        reused = Run(path).finished
+        logger.info("teacher %s: %s", path.name, "reused from the cache" if reused else "training")
+        run = fit(wanted, path, data_root=data_root, progress=progress)
+    macs = count_macs(build_model(wanted.model.name, dataset.shape, len(dataset.classes), **wanted.model.options()), dataset.shape)
+    return Teacher(run, run.result(), macs, reused)
