@@ -1,0 +1,60 @@
+"""The data part of a recipe."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+DataName = Literal["digits", "fashion-mnist", "mnist", "cifar10", "cifar100", "image-folder", "arrays"]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class AugmentConfig(BaseModel):
+    """What is varied in training images; the default is nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    flip: bool = False
+    """Mirror left and right with probability 1/2."""
+    shift: int = Field(default=0, ge=0)
+    """Zero padding in pixels on every side before a random crop to the original size."""
+    cutout: int = Field(default=0, ge=0)
+    """Side in pixels of a square set to 0 around a random pixel (DeVries & Taylor 2017, arXiv 1708.04552)."""
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is varied."""
+        return self.flip or self.shift > 0 or self.cutout > 0
+
+
+class DataConfig(BaseModel):
+    """Which images are used, and which of them validate.
+
+    >>> DataConfig(name="digits").validation
+    0.1
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: DataName
+    path: Path | None = None
+    """Folder of `image-folder` and `arrays`; relative to the data root unless absolute."""
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    """The part of the training images that selects the model; the test images never do."""
+    train_samples: PositiveInt | None = None
+    """Use only this many training images: a fixed, stratified choice."""
+    augment: AugmentConfig = AugmentConfig()
+    image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    """Resize the images of `image-folder` to this side, or (height, width)."""
+
+    @model_validator(mode="after")
+    def _options_fit_the_name(self) -> "DataConfig":
+        if self.name in ("image-folder", "arrays") and self.path is None:
+            raise ValueError(f"data '{self.name}' needs `path`, the folder with the data")
+        if self.name not in ("image-folder", "arrays") and self.path is not None:
+            raise ValueError(
+                f"data '{self.name}' takes no `path`, got '{self.path}'; it is for image-folder and arrays"
+            )
+        if self.name != "image-folder" and self.image_size is not None:
+            raise ValueError(f"data '{self.name}' takes no `image_size`; only image-folder resizes")
+        return self
