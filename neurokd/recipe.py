@@ -155,7 +155,9 @@ def _keys_at(path: list[str]) -> list[str]:
     for part in path:
         branches = _branches(schema, node.get("properties", {}).get(part, {}))
         if not branches:  # the tag of a union, e.g. method.tser
-            branches = [b for b in _branches(schema, node) if b.get("properties", {}).get("name", {}).get("const") == part]
+            branches = [
+                b for b in _branches(schema, node) if b.get("properties", {}).get("name", {}).get("const") == part
+            ]
             node = branches[0] if branches else {}
             continue
         node = branches[0] if len(branches) == 1 else {"anyOf": branches}

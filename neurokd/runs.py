@@ -54,7 +54,9 @@ class Run:
     def result(self) -> dict[str, Any]:
         """What training measured; NeurokdError if the run is unfinished or the file is damaged."""
         if not self.finished:
-            raise NeurokdError(f"run '{self.path}': training has not finished; continue it with: neurokd train --resume")
+            raise NeurokdError(
+                f"run '{self.path}': training has not finished; continue it with: neurokd train --resume"
+            )
         return read_json(self.path / "result.json")
 
     @property

@@ -59,5 +59,7 @@ def teacher_of(recipe: Recipe, dataset: DataSet, data_root: Path | None, *, prog
         reused = Run(path).finished
         logger.info("teacher %s: %s", path.name, "reused from the cache" if reused else "training")
         run = fit(wanted, path, data_root=data_root, progress=progress)
-    macs = count_macs(build_model(wanted.model.name, dataset.shape, len(dataset.classes), **wanted.model.options()), dataset.shape)
+    macs = count_macs(
+        build_model(wanted.model.name, dataset.shape, len(dataset.classes), **wanted.model.options()), dataset.shape
+    )
     return Teacher(run, run.result(), macs, reused)

@@ -139,14 +139,18 @@ def fit(recipe: Recipe, path: Path, *, data_root: Path | None = None, progress: 
     seconds = time.perf_counter() - start
     measured = _measure(student, run, dataset, parts, recipe)
     wall_s = {"teacher": teacher.result["wall_s"]["student"] if teacher else None, "student": seconds}
-    write_json(run.path / "result.json", {**measured, "teacher": teacher.describe() if teacher else None, "wall_s": wall_s})
+    write_json(
+        run.path / "result.json", {**measured, "teacher": teacher.describe() if teacher else None, "wall_s": wall_s}
+    )
     return run
 
 
 def _train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress: bool) -> None:
     """Run Lightning from the last checkpoint, if any, and keep the best weights."""
     recipe, config = run.recipe, module.config
-    best = ModelCheckpoint(run.checkpoints, "best", "val_accuracy", mode="max", save_last=True, enable_version_counter=False)
+    best = ModelCheckpoint(
+        run.checkpoints, "best", "val_accuracy", mode="max", save_last=True, enable_version_counter=False
+    )
     bars: list[Callback] = [L.pytorch.callbacks.RichProgressBar(leave=False)] if progress else []
     trainer = L.Trainer(
         max_epochs=config.epochs,
@@ -197,7 +201,10 @@ def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split, recip
         "student": {
             "model": recipe.model.name,
             "parameters": sum(p.numel() for p in network.parameters()),
-            "macs": count_macs(build_model(recipe.model.name, dataset.shape, len(dataset.classes), **recipe.model.options()), dataset.shape),
+            "macs": count_macs(
+                build_model(recipe.model.name, dataset.shape, len(dataset.classes), **recipe.model.options()),
+                dataset.shape,
+            ),
             "accuracy": test.accuracy_per_step[-1],
             "accuracy_per_step": test.accuracy_per_step,
             "validation_accuracy": validation.accuracy_per_step[-1],

@@ -7,6 +7,16 @@ from typing import Annotated
 import typer
 
 from neurokd import __version__
+from neurokd.cli.datasets import app as datasets_app
+from neurokd.cli.demo import demo
+from neurokd.cli.doctor import doctor
+from neurokd.cli.export import export
+from neurokd.cli.lava import app as lava_app
+from neurokd.cli.methods import app as methods_app
+from neurokd.cli.models import app as models_app
+from neurokd.cli.report import report
+from neurokd.cli.simulate import simulate
+from neurokd.cli.train import train
 from neurokd.errors import NeurokdError
 
 app = typer.Typer(
@@ -28,11 +38,19 @@ def _print_version(value: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
+    ] = False,
 ) -> None:
     """Options of every command."""
     if debug:
         os.environ["NEUROKD_DEBUG"] = "1"
+
+
+for command in (demo, train, export, simulate, report, doctor):
+    app.command()(command)
+for name, group in {"lava": lava_app, "datasets": datasets_app, "methods": methods_app, "models": models_app}.items():
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

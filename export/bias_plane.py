@@ -1,0 +1,45 @@
+"""Biases beyond 13 bits, carried by a constant input plane.
+
+Beside 8-bit pixels a threshold is tens of thousands, and a bias of the same order does not fit the
+chip's 13 bits. So the input gets one more channel that is `CONSTANT` everywhere; one of its taps
+carries the coarse part of the bias as an ordinary 8-bit weight, `bias_mant` carries the exact rest.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from neurokd.errors import NeurokdError
+from neurokd.export.network import MAX_WEIGHT, IntArray
+
+CONSTANT = 255
+
+
+def split_bias(bias: IntArray) -> tuple[IntArray, IntArray]:
+    """Split `bias` `[C]` into even weights and a rest: `CONSTANT * weight + rest == bias`.
+
+    >>> split_bias(np.array([40000, -3, 1020]))
+    (array([156,   0,   4]), array([220,  -3,   0]))
+    """
+    coarse = np.clip(2 * np.round(bias / (2 * CONSTANT)), -MAX_WEIGHT, MAX_WEIGHT).astype(np.int64)
+    return coarse, bias - CONSTANT * coarse
+
+
+def widen(name: str, weight: IntArray, coarse: IntArray, size: tuple[int, ...], geometry: dict[str, Any]) -> IntArray:
+    """Append the constant channel to a convolution weight `[O, I, kH, kW]` over a map of `size` (H, W).
+
+    The coarse weights `[O]` sit on a tap that never reads padding, so every output sees the constant.
+    """
+    tap = []
+    for axis, (extent, kernel) in enumerate(zip(size, weight.shape[2:], strict=True)):
+        stride, padding, dilation = (geometry[key][axis] for key in ("stride", "padding", "dilation"))
+        outputs = (extent + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+        index = -(-padding // dilation)  # the first tap that does not reach before the map
+        if index >= kernel or (outputs - 1) * stride - padding + index * dilation >= extent:
+            raise NeurokdError(
+                f"layer '{name}': padding {padding} is too wide for a kernel of {kernel} to carry a bias"
+            )
+        tap.append(index)
+    plane = np.zeros((weight.shape[0], 1, *weight.shape[2:]), weight.dtype)
+    plane[:, 0, tap[0], tap[1]] = coarse
+    return np.concatenate([weight, plane], axis=1)

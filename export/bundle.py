@@ -1,0 +1,173 @@
+"""The artefact: `network.net`, `network.nir` and `manifest.json`, written whole and verified."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import torch
+from torch import nn
+
+from neurokd.data.dataset import load_dataset
+from neurokd.data.images import DataSet, ImageSet
+from neurokd.data.splits import split, stratified
+from neurokd.errors import NeurokdError
+from neurokd.evaluation import evaluate
+from neurokd.export.calibrate import Calibration, calibrate, float_logits
+from neurokd.export.lower import lower
+from neurokd.export.netx import read_netx, write_netx
+from neurokd.export.network import LoihiNetwork
+from neurokd.export.passes.fold_average_pooling import fold_average_pooling
+from neurokd.export.witness import Witness, witness
+from neurokd.files import atomic_folder, write_json
+from neurokd.hardware.activity import measure_activity
+from neurokd.hardware.energy import estimate_energy
+from neurokd.hardware.simulator import simulate
+from neurokd.runs import Run, environment, now
+from neurokd.spiking import SpikingNetwork
+from neurokd.training import load_model
+
+CALIBRATION_SAMPLES = 512
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """`samples`: test images for the quantised network (None: all); `lava`: how the witness is asked."""
+
+    samples: int | None = None
+    lava: Witness = field(default_factory=Witness)
+    data_root: Path | None = None
+
+
+def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]:
+    """Export the student of a finished run into `RUN/export` and return the manifest.
+
+    Raises NeurokdError for a run that is unfinished, data that changed since training, or a layer
+    that cannot be lowered. A mismatch with Lava does not raise: it stands in the manifest.
+    """
+    options = options or ExportOptions()
+    result = run.result()
+    dataset = load_dataset(run.recipe.data, options.data_root)
+    for part, images in (("train", dataset.train), ("test", dataset.test)):
+        if images.fingerprint() != result["data"]["fingerprint"][part]:
+            raise NeurokdError(f"data '{dataset.name}': the {part} images are not those of run '{run.path}'")
+    student = load_model(run, dataset)
+    if not isinstance(student, SpikingNetwork):
+        raise NeurokdError(f"run '{run.path}': is a plain ANN (neuron: null); export a spiking run")
+    graph = lower(student, dataset.shape)
+    calibration = _calibrate(graph, student, run, dataset)
+    with atomic_folder(run.export) as folder:
+        nir.write(folder / "network.nir", graph)
+        write_netx(calibration.quantized.network, folder / "network.net")
+        network = read_netx(folder / "network.net")  # from here on, what the file says is what runs
+        manifest = _measure(network, folder, student, run, dataset, calibration, options)
+        write_json(folder / "manifest.json", manifest)
+    return manifest
+
+
+def _calibrate(graph: nir.NIRGraph, student: nn.Module, run: Run, dataset: DataSet) -> Calibration:
+    recipe = run.recipe
+    labels = dataset.train.labels.numpy()
+    training = split(dataset, recipe.data.validation, recipe.seed).train
+    chosen = training[stratified(labels[training], min(CALIBRATION_SAMPLES, len(training)), recipe.seed)]
+    images = dataset.train.subset(torch.from_numpy(chosen))
+    return calibrate(fold_average_pooling(graph), student, images, dataset.classes)
+
+
+def _measure(
+    network: LoihiNetwork, folder: Path, student: nn.Module, run: Run,
+    dataset: DataSet, calibration: Calibration, options: ExportOptions,
+) -> dict[str, Any]:  # fmt: skip
+    images = _first(dataset.test, options.samples)
+    labels = images.labels.numpy()
+    frames = network.input.encode(images.images.numpy())[np.newaxis]
+    trace = simulate(network, frames, record="counts")
+    accuracy = trace.accuracy(labels)
+    floats = evaluate(student, images)
+    agreement = float((trace.predictions()[-1] == float_logits(student, images).argmax(1)).mean())
+    activity = measure_activity(network, trace)
+    lava = witness(network, folder / "network.net", frames, labels, options.lava)
+    teacher = run.result()["teacher"]
+    return {
+        "format": 1,
+        "created": now(),
+        "target": "loihi2",
+        "network": "network.net",
+        "sha256": hashlib.sha256((folder / "network.net").read_bytes()).hexdigest(),
+        "timesteps": network.timesteps,
+        "input": {
+            "shape": list(network.input.shape), "kind": network.input.kind, "constant": network.input.constant,
+        },
+        "layers": _layers(network, calibration, activity.to_json(), dict(trace.saturated)),
+        "calibration": {
+            "part": "training images", "samples": calibration.samples, "clip": calibration.clip,
+            "agreement": {str(clip): share for clip, share in calibration.agreement.items()},
+        },
+        "waterfall": _waterfall(teacher, floats.accuracy_per_step[-1], accuracy[-1], agreement, len(images), len(dataset.test), lava),
+        "accuracy_per_step": accuracy,
+        "verification": {"lava": lava},
+        "activity": activity.to_json(),
+        "energy": _energy(activity, teacher),
+        "environment": environment(),
+    }  # fmt: skip
+
+
+def _first(images: ImageSet, samples: int | None) -> ImageSet:
+    if samples is None or samples >= len(images):
+        return images
+    return images.subset(torch.arange(samples))
+
+
+def _layers(
+    network: LoihiNetwork, calibration: Calibration, activity: dict[str, Any], saturated: dict[str, int]
+) -> list[dict[str, Any]]:
+    scales = {scale.name: scale for scale in calibration.quantized.scales}
+    measured = {layer["name"]: layer for layer in activity["layers"]}
+    rows = []
+    for population in network.populations:
+        (connection,) = network.incoming(population.name)
+        scale, bias = scales[population.name], population.bias
+        rows.append({
+            "name": population.name,
+            "kind": connection.kind,
+            "shape": list(population.shape),
+            "neurons": population.size,
+            "synapses": measured[population.name]["synapses"],
+            "weight_min": int(connection.weight.min()),
+            "weight_max": int(connection.weight.max()),
+            "threshold": int(population.threshold),
+            "bias_min": 0 if bias is None else int(bias.min()),
+            "bias_max": 0 if bias is None else int(bias.max()),
+            "decay_u": population.decay_u,
+            "decay_v": population.decay_v,
+            "scale": scale.scale,
+            "scale_limited_by": scale.limited_by,
+            "clipped_fraction": scale.clipped_fraction,
+            "saturated": int(saturated.get(population.name, 0)),
+            "firing_rate": measured[population.name]["firing_rate"],
+            "spikes_per_sample": measured[population.name]["spikes"],
+            "readout": population.name == network.readout,
+        })  # fmt: skip
+    return rows
+
+
+def _waterfall(
+    teacher: dict[str, Any] | None, student: float, quantised: float, agreement: float,
+    samples: int, test: int, lava: dict[str, Any],
+) -> list[dict[str, Any]]:  # fmt: skip
+    note = f"same prediction as the float student on {agreement:.2%} of the images"
+    rows: list[dict[str, Any]] = []
+    if teacher is not None:
+        rows.append({"stage": "teacher", "accuracy": teacher["accuracy"], "samples": test, "note": teacher["model"]})
+    rows.append({"stage": "float student", "accuracy": student, "samples": samples, "note": None})
+    rows.append({"stage": "quantised", "accuracy": quantised, "samples": samples, "note": note})
+    if lava["status"] != "skipped":
+        same = f"the simulator on the same images: {lava['simulator_accuracy']:.2%}"
+        rows.append({"stage": "lava", "accuracy": lava["accuracy"], "samples": lava["samples"], "note": same})
+    return rows
+
+
+def _energy(activity: Any, teacher: dict[str, Any] | None) -> list[dict[str, Any]]:
+    return estimate_energy(activity, teacher["macs"] if teacher else None)

@@ -1,0 +1,59 @@
+"""Choose the clipping of the weights on training images: the one whose predictions agree most with the float student's."""
+
+from dataclasses import dataclass
+
+import nir
+import numpy as np
+import torch
+from torch import nn
+
+from neurokd.data.images import ImageSet
+from neurokd.export.network import LoihiNetwork
+from neurokd.export.quantize import Quantized, quantize
+from neurokd.hardware.simulator import simulate
+from neurokd.pixels import to_input
+
+CLIPS = (1.0, 0.9, 0.8, 0.7)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The chosen network; `agreement` by clip is the share of equal predictions on `samples` training images."""
+
+    quantized: Quantized
+    clip: float
+    agreement: dict[float, float]
+    samples: int
+
+
+def calibrate(graph: nir.NIRGraph, student: nn.Module, images: ImageSet, labels: tuple[str, ...]) -> Calibration:
+    """Quantise `graph` at every clip of `CLIPS` and keep the best on `images`, which must be training images.
+
+    Agreement decides, then the smaller error of the logits, then the larger clip.
+    """
+    wanted = float_logits(student, images)
+    candidates = {clip: quantize(graph, clip=clip, labels=labels) for clip in CLIPS}
+    agreement: dict[float, float] = {}
+    errors: dict[float, float] = {}
+    for clip, candidate in candidates.items():
+        got = integer_logits(candidate.network, images)
+        agreement[clip] = float((got.argmax(1) == wanted.argmax(1)).mean())
+        errors[clip] = float(np.square(got - wanted).mean())
+    best = max(CLIPS, key=lambda clip: (agreement[clip], -errors[clip], clip))
+    return Calibration(candidates[best], best, agreement, len(images))
+
+
+@torch.no_grad()
+def float_logits(student: nn.Module, images: ImageSet, batch_size: int = 256) -> np.ndarray:  # type: ignore[type-arg]
+    """Logits summed over the steps, `[B, C]`, of the float student."""
+    student.eval()
+    parts = images.images.split(batch_size)
+    return torch.cat([student(to_input(part)).sum(dim=0) for part in parts]).double().numpy()
+
+
+def integer_logits(network: LoihiNetwork, images: ImageSet) -> np.ndarray:  # type: ignore[type-arg]
+    """Logits summed over the steps, `[B, C]`, of the integer network, in the float student's unit."""
+    trace = simulate(network, network.input.encode(images.images.numpy())[np.newaxis], record="counts")
+    if trace.readout is None:
+        raise ValueError("integer_logits: the network has no read-out")
+    return trace.readout[-1] * network.logit_scale

@@ -1,0 +1,202 @@
+"""A trained spiking torch model becomes a float NIR graph: BN folded, dropout gone, every node with its shapes."""
+
+import copy
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import nir
+import numpy as np
+import torch
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+
+from neurokd.errors import NeurokdError
+from neurokd.export.passes.fold_batch_norm import fold_batch_norm
+from neurokd.spiking import LIFNeurons, SpikingNetwork
+
+TIME_STEP_S = 1e-3  # NIR is continuous in time; one step of ours is this long there
+
+_TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
+
+
+def lower(model: SpikingNetwork, input_shape: tuple[int, int, int]) -> nir.NIRGraph:
+    """Lower a spiking network to NIR; `input_shape` is `(C, H, W)`, `model` is left as it is.
+
+    Node names are module paths. The graph's metadata carry `dt` and `timesteps`. Raises NeurokdError
+    naming the path of a layer that cannot be lowered, and what to use instead.
+    """
+    traced = _trace(model)
+    fold_batch_norm(traced)
+    _infer_shapes(traced, model, input_shape)
+    nodes: dict[str, nir.NIRNode] = {}
+    names: dict[fx.Node, str] = {}
+    edges: list[tuple[str, str]] = []
+    for node in traced.graph.nodes:
+        converted = _convert(traced, node)
+        if converted is None:  # a layer that changes nothing
+            names[node] = names[node.args[0]]
+            continue
+        name = _unique(str(node.target) if node.op == "call_module" else node.name, nodes)
+        nodes[name] = _with_shapes(converted, node)
+        names[node] = name
+        edges += [(names[source], name) for source in node.all_input_nodes]
+    metadata = {"dt": TIME_STEP_S, "timesteps": model.timesteps}
+    return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, LIFNeurons) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _trace(model: SpikingNetwork) -> fx.GraphModule:
+    net = copy.deepcopy(model.net).cpu().eval()
+    try:
+        return fx.GraphModule(net, _Tracer().trace(net))
+    except Exception as error:  # whatever a user's forward raises when it meets a proxy
+        raise NeurokdError(
+            f"model {type(net).__name__}: its forward cannot be traced ({error}); "
+            "control flow must not depend on the data, and activations must be nn.ReLU modules"
+        ) from error
+
+
+def _infer_shapes(traced: fx.GraphModule, model: SpikingNetwork, input_shape: tuple[int, int, int]) -> None:
+    neurons = [module for module in traced.modules() if isinstance(module, LIFNeurons)]
+    for layer in neurons:
+        layer.axis.batch = 1
+    try:
+        ShapeProp(traced).propagate(torch.zeros(1, *input_shape))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise NeurokdError(f"model: cannot run on an input of shape {input_shape}: {reason}") from error
+
+
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    meta = node.meta.get("tensor_meta")
+    if meta is None or not hasattr(meta, "shape"):
+        raise NeurokdError(f"layer '{node.target}': its output is not one tensor; only tensors can be lowered")
+    return tuple(meta.shape)[1:]
+
+
+def _with_shapes(converted: nir.NIRNode, node: fx.Node) -> nir.NIRNode:
+    """Set both types from the traced shapes (NIR's own inference takes kernels for square)."""
+    before = _shape(node.all_input_nodes[0]) if node.all_input_nodes else _shape(node)
+    converted.input_type = {"input": np.array(before)}
+    converted.output_type = {"output": np.array(before if node.op == "output" else _shape(node))}
+    return converted
+
+
+def _unique(name: str, taken: dict[str, nir.NIRNode]) -> str:
+    """A module that is called twice makes two nodes."""
+    count = 2
+    unique = name
+    while unique in taken:
+        unique, count = f"{name}_{count}", count + 1
+    return unique
+
+
+def _convert(traced: fx.GraphModule, node: fx.Node) -> nir.NIRNode | None:
+    """The NIR node of one traced operation; None for one that changes nothing in evaluation."""
+    if node.op == "placeholder":
+        return nir.Input(np.array(_shape(node)))
+    if node.op == "output":
+        source = node.args[0]
+        if not isinstance(source, fx.Node):
+            raise NeurokdError("model: its forward returns more than one tensor; return the logits alone")
+        return nir.Output(np.array(_shape(source)))
+    if node.op == "call_module":
+        return _convert_module(traced.get_submodule(str(node.target)), node)
+    if node.target in (torch.flatten, "flatten") and _flattens_all(node):
+        return nir.Flatten({"input": np.array(_shape(node.all_input_nodes[0]))}, start_dim=0)
+    if node.target in (operator.add, operator.iadd, torch.add, "add", "add_"):
+        where = " and ".join(f"'{source.target}'" for source in node.all_input_nodes)
+        raise NeurokdError(
+            f"residual addition of {where}: only chains of layers can be exported; use a model without shortcuts"
+        )
+    called = getattr(node.target, "__name__", node.target)
+    after = f" after '{node.all_input_nodes[0].target}'" if node.all_input_nodes else ""
+    raise NeurokdError(f"function '{called}'{after}: cannot be lowered; use the layer module of torch.nn instead")
+
+
+def _convert_module(module: nn.Module, node: fx.Node) -> nir.NIRNode | None:
+    if isinstance(module, _TRANSPARENT):
+        return None
+    convert = _MODULES.get(type(module))
+    if convert is None:
+        hint = {"MaxPool2d": "average pooling or a strided convolution", "ReLU": "to_spiking before the export"}
+        instead = hint.get(type(module).__name__, "one of " + ", ".join(kind.__name__ for kind in _MODULES))
+        raise NeurokdError(f"layer '{node.target}': {type(module).__name__} cannot run on loihi2; use {instead}")
+    return convert(module, node)
+
+
+def _convert_conv(module: nn.Conv2d, node: fx.Node) -> nir.NIRNode:
+    if isinstance(module.padding, str) or module.padding_mode != "zeros":
+        raise NeurokdError(
+            f"layer '{node.target}': padding {module.padding!r} with mode '{module.padding_mode}' cannot be lowered; "
+            "use numbers and zeros"
+        )
+    bias = np.zeros(module.out_channels, np.float32) if module.bias is None else _array(module.bias)
+    shape = _shape(node.all_input_nodes[0])
+    return nir.Conv2d(
+        (shape[1], shape[2]), _array(module.weight), module.stride, module.padding, module.dilation, module.groups, bias
+    )
+
+
+def _convert_linear(module: nn.Linear, node: fx.Node) -> nir.NIRNode:
+    if len(_shape(node.all_input_nodes[0])) != 1:
+        shape = _shape(node.all_input_nodes[0])
+        raise NeurokdError(f"layer '{node.target}': Linear on an input of shape {shape}; put nn.Flatten before it")
+    bias = np.zeros(module.out_features, np.float32) if module.bias is None else _array(module.bias)
+    return nir.Affine(_array(module.weight), bias)
+
+
+def _convert_lif(module: LIFNeurons, node: fx.Node) -> nir.NIRNode:
+    """`tau dv/dt = -v + r I`, one Euler step: `v + (dt / tau) (r I - v)` = decay v + I."""
+    p, shape = module.lif, _shape(node)
+    forget = 1.0 - p.decay
+    full = lambda value: np.full(shape, value, np.float32)  # noqa: E731
+    return nir.LIF(full(TIME_STEP_S / forget), full(1.0 / forget), full(0.0), full(p.threshold), full(0.0))
+
+
+def _convert_pool(module: nn.AvgPool2d, node: fx.Node) -> nir.NIRNode:
+    kernel, stride, padding = _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
+    if padding != (0, 0) or module.ceil_mode or module.divisor_override:
+        raise NeurokdError(f"layer '{node.target}': AvgPool2d with padding, ceil_mode or divisor_override; use none")
+    return nir.AvgPool2d(np.array(kernel), np.array(stride), np.array(padding))
+
+
+def _convert_adaptive_pool(module: nn.AdaptiveAvgPool2d, node: fx.Node) -> nir.NIRNode:
+    before, after = _shape(node.all_input_nodes[0])[1:], _shape(node)[1:]
+    if any(size % parts for size, parts in zip(before, after, strict=True)):
+        raise NeurokdError(f"layer '{node.target}': pooling {before} to {after} is uneven; use sizes that divide")
+    kernel = np.array([size // parts for size, parts in zip(before, after, strict=True)])
+    return nir.AvgPool2d(kernel, kernel, np.zeros(2, int))
+
+
+def _convert_flatten(module: nn.Flatten, node: fx.Node) -> nir.NIRNode:
+    if module.start_dim != 1 or module.end_dim != -1:
+        raise NeurokdError(f"layer '{node.target}': Flatten({module.start_dim}, {module.end_dim}); use nn.Flatten()")
+    return nir.Flatten({"input": np.array(_shape(node.all_input_nodes[0]))}, start_dim=0)
+
+
+def _flattens_all(node: fx.Node) -> bool:
+    return tuple(node.args[1:]) in ((1,), (1, -1)) and not node.kwargs or node.kwargs == {"start_dim": 1}
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return tensor.detach().cpu().numpy().astype(np.float32)
+
+
+_MODULES: dict[type, Callable[[Any, fx.Node], nir.NIRNode]] = {
+    nn.Conv2d: _convert_conv,
+    nn.Linear: _convert_linear,
+    LIFNeurons: _convert_lif,
+    nn.AvgPool2d: _convert_pool,
+    nn.AdaptiveAvgPool2d: _convert_adaptive_pool,
+    nn.Flatten: _convert_flatten,
+}

@@ -1,0 +1,210 @@
+"""A float NIR chain becomes a `LoihiNetwork`: weights, bias and threshold of a population scaled together.
+
+A LIF neuron is positively homogeneous: scaling its weights, bias and threshold by one number changes
+no spike. So each population gets one scale, as large as its limits allow, and only ratios are rounded.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+
+from neurokd.errors import NeurokdError
+from neurokd.export.bias_plane import CONSTANT, split_bias, widen
+from neurokd.export.chain import chain_of
+from neurokd.export.network import (
+    CURRENT_LIMIT, MAX_BIAS, MAX_DECAY, MAX_THRESHOLD, MAX_WEIGHT,
+    Connection, InputSpec, IntArray, LoihiNetwork, Population,
+)  # fmt: skip
+
+FloatArray = npt.NDArray[np.floating[Any]]
+PIXEL_MAX = 255
+
+
+@dataclass(frozen=True)
+class LayerScale:
+    """How one population was quantised: integer = round(`scale` * float).
+
+    `clipped_fraction` of its weights lay outside the 8-bit range and were cut to it.
+    """
+
+    name: str
+    scale: float
+    clipped_fraction: float
+    limited_by: str
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """The integer network and how each population got there."""
+
+    network: LoihiNetwork
+    scales: tuple[LayerScale, ...]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One population to be: float weight and bias (current per unit threshold of the neuron), geometry."""
+
+    name: str
+    synapse: Any
+    neuron: nir.LIF | None
+    weight: FloatArray
+    bias: FloatArray
+    threshold: float
+    decay_v: int
+    input_max: int
+    shape: tuple[int, ...]
+
+
+def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] = ()) -> Quantized:
+    """Quantise a pooled-away NIR chain `Input, (Conv2d | Affine | Flatten, LIF)*, Affine, Output`.
+
+    The input is uint8 pixels (float pixels in [0, 1] times 255). `clip` in (0, 1] sets the largest
+    weight that is kept, relative to the largest there is; smaller values round finer and clip more.
+    `graph.metadata` needs `dt` (seconds) and `timesteps`. Raises NeurokdError naming the layer that
+    cannot be held, e.g. a population whose neurons differ in threshold.
+    """
+    timesteps, dt = int(graph.metadata["timesteps"]), float(graph.metadata["dt"])
+    layers = _layers(graph, dt)
+    populations: list[Population] = []
+    connections: list[Connection] = []
+    scales: list[LayerScale] = []
+    constant = 0
+    source = "input"
+    for layer in layers:
+        scale, limited_by, plane = _scale(layer, clip, timesteps)
+        population, connection, clipped = _integers(layer, source, scale, plane)
+        constant = CONSTANT if plane else constant
+        populations.append(population)
+        connections.append(connection)
+        scales.append(LayerScale(layer.name, scale, clipped, limited_by))
+        source = layer.name
+    shape = tuple(int(size) for size in chain_of(graph)[0][1].input_type["input"])
+    shape = (shape[0] + 1, *shape[1:]) if constant else shape
+    readout = layers[-1].name if layers[-1].neuron is None else None
+    network = LoihiNetwork(
+        input=InputSpec(shape, "graded", constant),
+        populations=tuple(populations),
+        connections=tuple(connections),
+        timesteps=timesteps,
+        readout=readout,
+        logit_scale=1.0 / scales[-1].scale if readout else 1.0,
+        labels=labels,
+    )
+    return Quantized(network, tuple(scales))
+
+
+def _layers(graph: nir.NIRGraph, dt: float) -> list[_Layer]:
+    """Pair every synapse with the neuron after it; the last one may stand alone: the read-out."""
+    layers: list[_Layer] = []
+    synapse: tuple[str, Any] | None = None
+    for name, node in chain_of(graph)[1:]:
+        if isinstance(node, nir.Conv2d | nir.Affine):
+            if synapse is not None:
+                raise NeurokdError(f"layer '{name}': follows '{synapse[0]}' without neurons between; put nn.ReLU there")
+            synapse = (name, node)
+        elif isinstance(node, nir.LIF | nir.Output):
+            if synapse is None and isinstance(node, nir.LIF):
+                raise NeurokdError(f"layer '{name}': neurons without a convolution or linear layer before them")
+            if synapse is not None:
+                layers.append(_layer(name, synapse, node if isinstance(node, nir.LIF) else None, dt, first=not layers))
+            synapse = None
+        elif not isinstance(node, nir.Flatten):
+            raise NeurokdError(f"layer '{name}': {type(node).__name__} cannot be quantised for loihi2")
+    if not layers:
+        raise NeurokdError("graph: no layer with weights")
+    return layers
+
+
+def _layer(name: str, synapse: tuple[str, Any], neuron: nir.LIF | None, dt: float, *, first: bool) -> _Layer:
+    path, node = synapse
+    weight, bias = np.asarray(node.weight, np.float64), np.asarray(node.bias, np.float64)
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise NeurokdError(f"layer '{path}': NaN or infinite weights")
+    if not weight.any():
+        raise NeurokdError(f"layer '{path}': all weights are zero; nothing would ever reach the next layer")
+    threshold, decay_v = 0.0, 0
+    if neuron is not None:
+        forget = dt / _one_value(neuron.tau, name, "tau")
+        gain = forget * _one_value(neuron.r, name, "r")
+        threshold = _one_value(neuron.v_threshold, name, "v_threshold")
+        rest = [_one_value(neuron.v_leak, name, "v_leak"), _one_value(neuron.v_reset, name, "v_reset")]
+        if any(rest) or not 0.0 <= forget <= 1.0 or threshold <= 0.0 or gain <= 0.0:
+            raise NeurokdError(f"layer '{name}': needs v_leak = v_reset = 0, dt <= tau, r > 0 and v_threshold > 0")
+        weight, bias, decay_v = weight * gain, bias * gain, round(forget * MAX_DECAY)
+    shape = tuple(int(size) for size in node.output_type["output"])
+    label = name if neuron is not None else path
+    input_max = PIXEL_MAX if first else 1
+    return _Layer(label, node, neuron, weight / input_max, bias, threshold, decay_v, input_max, shape)
+
+
+def _one_value(values: Any, name: str, field: str) -> float:
+    unique = np.unique(np.asarray(values, np.float64))
+    if unique.size != 1:
+        raise NeurokdError(
+            f"layer '{name}': neurons differ in {field} ({unique[0]:g} to {unique[-1]:g}); use one value"
+        )
+    return float(unique[0])
+
+
+def _scale(layer: _Layer, clip: float, timesteps: int) -> tuple[float, str, bool]:
+    """The largest scale within all limits, the limit that binds, and whether a bias plane is used."""
+    per_output = layer.weight.reshape(layer.weight.shape[0], -1)
+    steps = timesteps if layer.neuron is None else 1  # the read-out sums over the steps
+    peak_bias = float(np.abs(layer.bias).max())
+    current = np.maximum(per_output.clip(min=0).sum(1), (-per_output).clip(min=0).sum(1)) * layer.input_max
+    limits = {"weight bits": MAX_WEIGHT / (clip * float(np.abs(layer.weight).max()))}
+    if layer.neuron is not None:
+        limits["threshold"] = MAX_THRESHOLD / layer.threshold
+    scale = min(limits.values())
+    plane = _can_widen(layer) and peak_bias * min(scale, CURRENT_LIMIT / float(current.max())) > MAX_BIAS
+    if plane:  # the plane's share of the bias is a current too
+        current = current + np.abs(layer.bias)
+        limits["bias"] = (MAX_WEIGHT * CONSTANT) / max(peak_bias, 1e-12)
+    else:
+        current = current + (np.abs(layer.bias) if layer.neuron is None else 0.0)
+        limits["bias"] = MAX_BIAS / max(peak_bias, 1e-12)
+    rounding = (
+        layer.input_max * per_output.shape[1] + (CONSTANT if plane else 0) + 1
+    )  # even rounding adds at most 1 each
+    limits["current"] = max((CURRENT_LIMIT - 1) / steps - rounding, 1.0) / float(current.max())
+    limited_by = min(limits, key=lambda key: limits[key])
+    return limits[limited_by], limited_by, plane
+
+
+def _can_widen(layer: _Layer) -> bool:
+    return layer.input_max > 1 and isinstance(layer.synapse, nir.Conv2d) and int(layer.synapse.groups) == 1
+
+
+def _integers(layer: _Layer, source: str, scale: float, plane: bool) -> tuple[Population, Connection, float]:
+    wanted = layer.weight * scale
+    weight = np.clip(2 * np.round(wanted / 2), -MAX_WEIGHT, MAX_WEIGHT).astype(np.int64)
+    clipped = float((np.abs(wanted) > MAX_WEIGHT + 1).mean())
+    bias: IntArray = np.round(layer.bias * scale).astype(np.int64)
+    geometry: dict[str, Any] = {}
+    if isinstance(layer.synapse, nir.Conv2d):
+        geometry = {key: _pair(getattr(layer.synapse, key)) for key in ("stride", "padding", "dilation")}
+        geometry["groups"] = int(layer.synapse.groups)
+    if plane:
+        coarse, bias = split_bias(bias)
+        weight = widen(layer.name, weight, coarse, tuple(layer.synapse.input_type["input"][1:]), geometry)
+    threshold = MAX_THRESHOLD if layer.neuron is None else round(layer.threshold * scale)
+    if threshold < 1:
+        raise NeurokdError(f"layer '{layer.name}': its weights are too large beside its threshold (scale {scale:g})")
+    population = Population(
+        name=layer.name,
+        shape=layer.shape,
+        threshold=np.array(threshold),
+        decay_u=MAX_DECAY,
+        decay_v=layer.decay_v,
+        bias=bias if bias.any() else None,
+    )
+    return population, Connection(source, layer.name, weight, **geometry), clipped
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    first, second = np.broadcast_to(value, 2)
+    return int(first), int(second)

@@ -1,0 +1,89 @@
+"""neurokd export: write the artefact of a run and verify it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from neurokd.errors import CheckFailed
+
+
+def export(
+    run: Annotated[str | None, typer.Argument(help="Run folder or name; default the newest in runs/.")] = None,
+    target: Annotated[Literal["loihi2"], typer.Option(help="The chip.")] = "loihi2",
+    samples: Annotated[int | None, typer.Option(min=1, help="Test images for the simulator; default all.")] = None,
+    lava: Annotated[Literal["auto", "require", "off"], typer.Option(help="Verify with Lava if installed.")] = "auto",
+    lava_samples: Annotated[int, typer.Option(min=1, help="Test images that Lava repeats.")] = 200,
+    lava_fast: Annotated[bool, typer.Option("--lava-fast", help="Im2col convolution in Lava, same integers.")] = False,
+    lava_timeout: Annotated[float, typer.Option(min=1.0, help="Seconds before Lava is stopped.")] = 1800.0,
+    data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
+) -> None:
+    """Fold, quantise, write network.net, verify it neuron by neuron; exit 1 on one differing spike."""
+    from neurokd.export.bundle import ExportOptions, export_run
+    from neurokd.export.witness import Witness
+    from neurokd.runs import find_run
+
+    found = find_run(run)
+    options = ExportOptions(samples, Witness(lava, lava_samples, lava_fast, lava_timeout), data_root)
+    manifest = export_run(found, options)
+    if as_json:
+        typer.echo(json.dumps(manifest, indent=2))
+    else:
+        show_manifest(found.export, manifest)
+    check = manifest["verification"]["lava"]
+    if check["status"] == "failed":
+        raise CheckFailed(f"export '{found.export}': Lava and the simulator differ: {check['reason']}")
+
+
+def show_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Print the waterfall, the layers and the verdict."""
+    from rich.console import Console
+
+    console = Console()
+    console.print(_waterfall(path, manifest))
+    console.print(_layers(manifest))
+    check = manifest["verification"]["lava"]
+    if check["status"] == "skipped":
+        console.print(f"not verified on Lava: {check['reason']}", markup=False)
+    else:
+        versions = ", ".join(f"{name} {version}" for name, version in check["versions"].items())
+        console.print(
+            f"Lava ({versions}; {check['models']}): {check['mismatches']} differing of {check['compared']:,} compared, "
+            f"{check['samples']} images x {check['timesteps']} steps, every neuron of every layer",
+            markup=False,
+        )
+
+
+def _waterfall(path: Path, manifest: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table("stage", title=f"{path / manifest['network']} for {manifest['target']}, T = {manifest['timesteps']}")
+    for column in ("accuracy", "images"):
+        table.add_column(column, justify="right")
+    table.add_column("note")
+    for row in manifest["waterfall"]:
+        table.add_row(row["stage"], f"{row['accuracy']:.2%}", f"{row['samples']:,}", row["note"] or "")
+    return table
+
+
+def _layers(manifest: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    columns = ("layer", "shape", "weights", "threshold", "bias", "clipped", "saturated", "firing rate")
+    table = Table(title="layers: integer weights, thresholds, and what the test images did to them")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for row in manifest["layers"]:
+        table.add_row(
+            row["name"],
+            "x".join(map(str, row["shape"])),
+            f"{row['weight_min']}..{row['weight_max']}",
+            "read-out" if row["readout"] else str(row["threshold"]),
+            f"{row['bias_min']}..{row['bias_max']}",
+            f"{row['clipped_fraction']:.2%}",
+            str(row["saturated"]),
+            "-" if row["readout"] else f"{row['firing_rate']:.3f}",
+        )
+    return table

@@ -1,0 +1,101 @@
+"""neurokd simulate: run an artefact on test images."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from neurokd.errors import NeurokdError
+
+
+def simulate(
+    artefact: Annotated[Path | None, typer.Argument(help="network.net or a run; default the newest run's.")] = None,
+    backend: Annotated[Literal["integer", "lava"], typer.Option(help="Who runs it.")] = "integer",
+    samples: Annotated[int | None, typer.Option(min=1, help="Test images; default all, 20 on Lava.")] = None,
+    lava_fast: Annotated[bool, typer.Option("--lava-fast", help="Im2col convolution in Lava, same integers.")] = False,
+    lava_timeout: Annotated[float, typer.Option(min=1.0, help="Seconds before Lava is stopped.")] = 1800.0,
+    data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Accuracy, spikes per layer, synaptic operations and wall time of an artefact."""
+    from neurokd.export.netx import read_netx
+    from neurokd.hardware.activity import measure_activity
+    from neurokd.hardware.lava.runner import run_lava
+    from neurokd.hardware.simulator import simulate as run_integer
+
+    path, run = _locate(artefact)
+    network = read_netx(path)
+    images = _test_images(run, samples if samples or backend == "integer" else 20, data_root)
+    frames = network.input.encode(images.images.numpy())[None]
+    if frames.shape[2:] != network.input.shape:
+        raise NeurokdError(
+            f"artefact '{path}': expects inputs {network.input.shape}, the data gives {frames.shape[2:]}"
+        )
+    if backend == "integer":
+        trace = run_integer(network, frames, record="counts")
+    else:
+        trace = run_lava(path, frames, timeout_s=lava_timeout, fast=lava_fast)
+    activity = measure_activity(network, trace).to_json()
+    result = {
+        "artefact": str(path),
+        "backend": trace.backend,
+        "samples": trace.samples,
+        "timesteps": trace.timesteps,
+        "accuracy_per_step": trace.accuracy(images.labels.numpy()),
+        "wall_s": trace.wall_s,
+        "activity": activity,
+    }
+    if as_json:
+        typer.echo(json.dumps(result, indent=2))
+    else:
+        _show(result)
+
+
+def _locate(artefact: Path | None) -> tuple[Path, Any]:
+    """The network file and the run it belongs to."""
+    from neurokd.runs import Run, find_run
+
+    if artefact is not None and artefact.is_file():
+        run = Run(artefact.absolute().parent.parent)
+        if not (run.path / "recipe.yaml").is_file():
+            raise NeurokdError(f"artefact '{artefact}': lies in no run folder, so its test data are not known")
+        return artefact, run
+    run = find_run(str(artefact) if artefact else None)
+    path = run.export / "network.net"
+    if not path.is_file():
+        raise NeurokdError(f"run '{run.path}': has no artefact yet; write it with: neurokd export {run.path}")
+    return path, run
+
+
+def _test_images(run: Any, samples: int | None, data_root: Path | None) -> Any:
+    import torch
+
+    from neurokd.data.dataset import load_dataset
+
+    test = load_dataset(run.recipe.data, data_root).test
+    return test if samples is None else test.subset(torch.arange(min(samples, len(test))))
+
+
+def _show(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    steps = ", ".join(f"t={t} {accuracy:.2%}" for t, accuracy in enumerate(result["accuracy_per_step"], start=1))
+    console.print(
+        f"{result['artefact']} on {result['backend']}: {result['samples']} images in {result['wall_s']:.1f} s"
+    )
+    console.print(f"accuracy: {steps}")
+    table = Table("layer", title="per image, summed over the steps")
+    for column in ("spikes", "firing rate", "effective ACs", "effective MACs"):
+        table.add_column(column, justify="right")
+    for layer in result["activity"]["layers"]:
+        table.add_row(
+            layer["name"],
+            f"{layer['spikes']:,.1f}",
+            f"{layer['firing_rate']:.3f}",
+            f"{layer['effective_acs']:,.0f}",
+            f"{layer['effective_macs']:,.0f}",
+        )
+    console.print(table)

@@ -1,0 +1,188 @@
+"""Lowering, folding and quantising keep the function: compared with the torch model, layer by layer."""
+
+import nir
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neurokd.errors import NeurokdError
+from neurokd.export.calibrate import float_logits, integer_logits
+from neurokd.export.lower import lower
+from neurokd.export.network import CURRENT_LIMIT, MAX_BIAS, LoihiNetwork
+from neurokd.export.passes.fold_average_pooling import fold_average_pooling
+from neurokd.export.quantize import quantize
+from neurokd.data.images import ImageSet
+from neurokd.neurons import LIF
+from neurokd.spiking import SpikingNetwork, to_spiking
+
+SHAPE = (2, 12, 8)
+
+
+def _student(timesteps: int = 3, decay: float = 0.5) -> SpikingNetwork:
+    """Every kind of layer, H != W, kernels and paddings that differ, BN with real statistics."""
+    torch.manual_seed(0)
+    ann = nn.Sequential(
+        nn.Conv2d(2, 6, (3, 5), padding=(1, 2), bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d((2, 2)),
+        nn.Dropout(0.5), nn.Conv2d(6, 8, 3, padding=1, groups=2), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8 * 3 * 2, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5),
+    )  # fmt: skip
+    for module in ann:
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.3, 0.8)
+    student = to_spiking(ann, LIF(decay=decay), timesteps)
+    with torch.no_grad():
+        for _ in range(20):  # running statistics of spikes, not of currents
+            student.train()(torch.rand(32, *SHAPE))
+    return student.eval()
+
+
+def _images(count: int = 64) -> ImageSet:
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randint(0, 256, (count, *SHAPE), dtype=torch.uint8, generator=generator)
+    return ImageSet(pixels, torch.zeros(count, dtype=torch.int64))
+
+
+def _quantized(student: SpikingNetwork) -> LoihiNetwork:
+    return quantize(fold_average_pooling(lower(student, SHAPE))).network
+
+
+def _run_float(graph: nir.NIRGraph, images: torch.Tensor) -> torch.Tensor:
+    """An independent float interpreter of the chain: NIR's own equations, one Euler step of dt."""
+    dt, state, logits = graph.metadata["dt"], {}, []
+    for _ in range(int(graph.metadata["timesteps"])):
+        x = images.double()
+        for name, node in graph.nodes.items():
+            if isinstance(node, nir.Conv2d):
+                w, b = torch.from_numpy(node.weight).double(), torch.from_numpy(node.bias).double()
+                geometry = (tuple(node.stride), tuple(node.padding), tuple(node.dilation), node.groups)
+                x = nn.functional.conv2d(x, w, b, *geometry)
+            elif isinstance(node, nir.Affine):
+                x = x @ torch.from_numpy(node.weight).double().T + torch.from_numpy(node.bias).double()
+            elif isinstance(node, nir.AvgPool2d):
+                x = nn.functional.avg_pool2d(x, tuple(node.kernel_size), tuple(node.stride))
+            elif isinstance(node, nir.Flatten):
+                x = x.flatten(1)
+            elif isinstance(node, nir.LIF):
+                v = state.get(name, torch.zeros_like(x))
+                v = v + dt / torch.from_numpy(node.tau).double() * (torch.from_numpy(node.r).double() * x - v)
+                x = (v > torch.from_numpy(node.v_threshold).double()).double()
+                state[name] = v * (1 - x)
+        logits.append(x)
+    return torch.stack(logits)
+
+
+@pytest.mark.parametrize("folded", [False, True], ids=["lowered", "pooling folded"])
+def test_the_graph_computes_what_the_model_computes(folded: bool) -> None:
+    student, images = _student(), _images().images / 255.0
+    graph = lower(student, SHAPE)
+    assert any(isinstance(node, nir.AvgPool2d) for node in graph.nodes.values())
+    if folded:
+        graph = fold_average_pooling(graph)
+        assert not any(isinstance(node, nir.AvgPool2d) for node in graph.nodes.values())
+    with torch.no_grad():
+        expected = student(images).double()
+    got = _run_float(graph, images)
+    assert expected.abs().max() > 0.1
+    # a spike in hundreds of thousands may flip where float32 and float64 straddle the threshold
+    different = (got - expected).abs().amax(dim=(0, 2)) > 1e-3
+    assert different.float().mean() <= 0.05
+
+
+def test_lowering_leaves_the_student_alone() -> None:
+    student = _student()
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    lower(student, SHAPE)
+    assert all(torch.equal(before[name], value) for name, value in student.state_dict().items())
+
+
+def test_nir_file_round_trip(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    graph = lower(_student(), SHAPE)
+    nir.write(tmp_path / "n.nir", graph)
+    back = nir.read(tmp_path / "n.nir", type_check=False)
+    assert set(back.nodes) == set(graph.nodes) and set(back.edges) == set(graph.edges)
+    assert float(back.metadata["dt"]) == graph.metadata["dt"]
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.25, 0.8])
+def test_the_integer_network_predicts_like_the_float_student(decay: float) -> None:
+    student, images = _student(decay=decay), _images(128)
+    wanted, got = float_logits(student, images), integer_logits(_quantized(student), images)
+    assert np.corrcoef(wanted.ravel(), got.ravel())[0, 1] > 0.95  # untrained: no margins, so some spikes flip
+    assert (wanted.argmax(1) == got.argmax(1)).mean() > 0.9
+
+
+def test_all_limits_hold_and_the_bias_plane_is_used() -> None:
+    network = _quantized(_student())
+    assert network.input.shape == (3, 12, 8) and network.input.constant == 255
+    for connection in network.connections:
+        assert np.abs(connection.weight).max() <= 254 and not (connection.weight % 2).any()
+        reach = 255 if connection.source == "input" else 1
+        flat = connection.weight.reshape(connection.weight.shape[0], -1) * reach
+        assert max(flat.clip(min=0).sum(1).max(), -flat.clip(max=0).sum(1).min()) < CURRENT_LIMIT
+    for population in network.populations:
+        assert 1 <= int(population.threshold) <= 131071
+        assert population.bias is None or np.abs(population.bias).max() <= MAX_BIAS
+
+
+def test_clipping_is_counted() -> None:
+    graph = fold_average_pooling(lower(_student(), SHAPE))
+    scales = quantize(graph, clip=0.5).scales
+    assert quantize(graph).scales[1].clipped_fraction == 0.0
+    assert scales[1].clipped_fraction > 0.0
+
+
+class _Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu, self.head = nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Linear(2 * 12 * 8, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu(self.conv(x))
+        out: torch.Tensor = self.head((x + self.conv(x)).flatten(1))
+        return out
+
+
+def _broken(*layers: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), *layers)
+
+
+_HEAD = (nn.Flatten(), nn.Linear(4 * 12 * 8, 5))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (_broken(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 6 * 4, 5)), "layer '2': MaxPool2d cannot run on loihi2"),
+        (_broken(nn.Sigmoid(), *_HEAD), "layer '2': Sigmoid cannot run"),
+        (_broken(nn.BatchNorm2d(4), *_HEAD), "layer '2': batch normalisation"),
+        (_broken(nn.AvgPool2d(5), nn.Flatten(), nn.Linear(8, 5)), "layer '2': pooling"),
+        (_broken(nn.AvgPool2d(3, 1, 1), *_HEAD), "layer '2': AvgPool2d with padding"),
+        (_broken(nn.Conv2d(4, 4, 3, padding="same"), *_HEAD), "layer '2': padding 'same'"),
+        (_broken(nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1), *_HEAD), "layer '3': follows '2' without neurons"),
+        (_broken(nn.Linear(8, 5), nn.Flatten()), "layer '2': Linear on an input of shape"),
+        (_Residual(), "residual addition of 'relu' and 'conv'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_layer_that_cannot_be_lowered_is_named(model: nn.Module, message: str) -> None:
+    student = to_spiking(model, timesteps=2)
+    with pytest.raises(NeurokdError) as caught:
+        _quantized(student)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value: float) -> None:
+    student = _student()
+    student.net[5].weight.data[0, 0, 0, 0] = value
+    with pytest.raises(NeurokdError, match="layer '5': NaN or infinite"):
+        _quantized(student)
+
+
+def test_an_all_zero_layer_is_refused() -> None:
+    student = _student()
+    student.net[13].weight.data.zero_()
+    with pytest.raises(NeurokdError, match="layer '13': all weights are zero"):
+        _quantized(student)

@@ -1,0 +1,82 @@
+"""Recipes: what is accepted, and the one line for everything else."""
+
+from pathlib import Path
+
+import pytest
+
+from neurokd.errors import NeurokdError
+from neurokd.recipe import load_recipe, parse_recipe
+
+RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("**/*.yaml"))
+MINIMAL = {"name": "x", "data": {"name": "digits"}, "model": {"name": "vgg-tiny"}}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_valid_and_survives_its_own_yaml(path: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(path)
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(recipe.to_yaml())
+    assert load_recipe(copy) == recipe
+
+
+def test_overrides_reach_nested_keys() -> None:
+    recipe = load_recipe(RECIPES[0], ["training.epochs=7", "method.temperature=2.5", "data.augment.shift=2"])
+    assert (recipe.training.epochs, recipe.method.temperature, recipe.data.augment.shift) == (7, 2.5, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"modle": {}}, "unknown key 'modle', did you mean 'model'?"),
+        ({"training": {"epoch": 3}}, "did you mean 'epochs'?"),
+        ({"training": {"zzz": 3}}, "allowed are epochs, batch_size"),
+        ({"method": {"name": "ce", "label_smothing": 0.1}}, "did you mean 'label_smoothing'?"),
+        ({"method": {"name": "foo"}}, "method"),
+        ({"method": {"name": "tser"}}, "add a 'teacher' section"),
+        ({"timesteps": 0}, "timesteps: Input should be greater than or equal to 1, got 0"),
+        ({"training": {"lr": "fast"}}, "training.lr"),
+        ({"neuron": {"decay": 1.0}}, "neuron.decay"),
+        ({"neuron": None}, "plain ANN"),
+        ({"name": "../up"}, "name"),
+        ({"data": {"name": "imagenet"}}, "data.name"),
+    ],
+)
+def test_errors_name_the_key_the_value_and_the_way_out(change: dict[str, object], message: str) -> None:
+    with pytest.raises(NeurokdError) as caught:
+        parse_recipe({**MINIMAL, **change})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not valid YAML"),
+        ("- 1", "expected a mapping"),
+        ("", "expected a mapping"),
+        ("\udce4", "not valid YAML"),
+    ],
+)
+def test_files_that_are_no_recipe(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(NeurokdError, match=message):
+        load_recipe(path)
+
+
+def test_a_missing_file() -> None:
+    with pytest.raises(NeurokdError, match="no such file"):
+        load_recipe(Path("nowhere.yaml"))
+
+
+@pytest.mark.parametrize("override", ["epochs", "=3", "name.sub=1", "training.epochs=["])
+def test_broken_overrides(override: str) -> None:
+    with pytest.raises(NeurokdError, match="--set"):
+        load_recipe(RECIPES[0], [override])
+
+
+def test_the_teacher_is_a_plain_ann_on_the_same_split() -> None:
+    recipe = load_recipe(RECIPES[0])
+    teacher = recipe.teacher_recipe()
+    assert teacher.neuron is None and teacher.timesteps == 1 and teacher.method.name == "ce"
+    assert (teacher.data, teacher.seed) == (recipe.data, recipe.seed)
