@@ -1,1 +1,1 @@
-"""Reports: one run or artefact as HTML, Markdown and JSON."""
+"""Reports: one run folder as HTML, Markdown and JSON."""
