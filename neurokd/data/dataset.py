@@ -9,9 +9,9 @@ from neurokd.data.arrays import load_arrays
 from neurokd.data.config import DataConfig
 from neurokd.data.digits import load_digits
 from neurokd.data.image_folder import load_image_folder
-from neurokd.data.images import DataSet, ImageSet
+from neurokd.data.images import DataSet, ImageSet, IntArray, Split
 from neurokd.data.root import data_root
-from neurokd.data.splits import IntArray, Split, split, stratified
+from neurokd.data.splits import split, stratified
 from neurokd.data.torchvision_sets import load_torchvision
 from neurokd.errors import NeurokdError
 

@@ -16,7 +16,7 @@ def load_digits() -> DataSet:
     The 8x8 images with values 0..16 (UCI "Optical Recognition of Handwritten Digits", Alpaydin & Kaynak 1998) are
     scaled bilinearly to 16x16 and linearly to 0..255. The test part is a stratified choice with a fixed seed.
     """
-    from sklearn import datasets  # type: ignore[import-untyped]
+    from sklearn import datasets
 
     bunch = datasets.load_digits()
     small = torch.from_numpy(np.asarray(bunch.images, dtype=np.float32))[:, None]

@@ -2,10 +2,15 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from neurokd.errors import NeurokdError
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +82,11 @@ class DataSet:
         """The shape of one image, `(C, H, W)`."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Sorted, disjoint indices into `DataSet.train` which together name every training image."""
+
+    train: IntArray
+    validation: IntArray

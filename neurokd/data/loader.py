@@ -9,8 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from neurokd.data.augment import augment as vary
 from neurokd.data.config import AugmentConfig
-from neurokd.data.images import ImageSet
-from neurokd.data.splits import IntArray
+from neurokd.data.images import ImageSet, IntArray
 from neurokd.errors import NeurokdError
 
 Batch: TypeAlias = tuple[torch.Tensor, torch.Tensor]

@@ -1,23 +1,10 @@
 """Stratified choices of samples: every class keeps its share."""
 
-from dataclasses import dataclass
-from typing import TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 
-from neurokd.data.images import DataSet
+from neurokd.data.images import DataSet, IntArray, Split
 from neurokd.errors import NeurokdError
-
-IntArray: TypeAlias = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Sorted, disjoint indices into `DataSet.train` which together name every training image."""
-
-    train: IntArray
-    validation: IntArray
 
 
 def split(dataset: DataSet, validation: float, seed: int) -> Split:
