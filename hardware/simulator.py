@@ -46,7 +46,8 @@ def simulate(
         batch_size: samples computed at once, at most; it changes speed and memory, never a result.
 
     Returns:
-        A `Trace` with backend "integer"; `info` says which timing was used.
+        A `Trace` with backend "integer"; `info` has "pipelined", "static_input" (T was 1) and
+        "input_range" (smallest and largest input), which `activity` reads.
 
     Raises:
         NeurokdError: the network is incoherent, or `inputs` has another shape or type.
@@ -61,7 +62,8 @@ def simulate(
     validate(network)
     _check_inputs(network, inputs, batch_size)
     started = time.perf_counter()
-    steps = plan(network, InputRange.of(inputs, network.input.kind), bias_may_ride=not (state or pipelined))
+    span = InputRange.of(inputs, network.input.kind)
+    steps = plan(network, span, bias_may_ride=not (state or pipelined))
     recorder = Recorder(network, inputs.shape[1], spikes=record == "spikes", state=state)
     size = min(batch_size, _cache_sized_batch(network))
     with torch.inference_mode():
@@ -70,7 +72,8 @@ def simulate(
             recorder.add_inputs(batch)
             for population, result in _run_batch(network, steps, batch, pipelined, state):
                 recorder.add(population, result, start)
-    return recorder.trace("integer", time.perf_counter() - started, {"pipelined": pipelined})
+    info = {"pipelined": pipelined, "static_input": inputs.shape[0] == 1, "input_range": [span.low, span.high]}
+    return recorder.trace("integer", time.perf_counter() - started, info)
 
 
 def _check_inputs(network: LoihiNetwork, inputs: IntArray, batch_size: int) -> None:
