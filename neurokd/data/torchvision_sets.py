@@ -1,7 +1,6 @@
 """The published sets that torchvision reads: Fashion-MNIST, MNIST, CIFAR-10, CIFAR-100."""
 
 import gzip
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,67 +10,48 @@ from torchvision import datasets  # type: ignore[import-untyped]
 from torchvision.datasets import mnist  # type: ignore[import-untyped]
 from torchvision.datasets.utils import check_integrity  # type: ignore[import-untyped]
 
+from neurokd.data.catalogue import CATALOGUE
 from neurokd.data.images import DataSet, ImageSet
 from neurokd.errors import NeurokdError
 
-
-@dataclass(frozen=True)
-class Source:
-    """How torchvision knows a set, and the folder and files it wants below the data root."""
-
-    kind: Any
-    folder: str
-    files: tuple[str, ...]
-
-
-_IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-_CIFAR10 = (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta")
-
-SOURCES = {
-    "fashion-mnist": Source(datasets.FashionMNIST, "FashionMNIST/raw", _IDX),
-    "mnist": Source(datasets.MNIST, "MNIST/raw", _IDX),
-    "cifar10": Source(datasets.CIFAR10, "cifar-10-batches-py", _CIFAR10),
-    "cifar100": Source(datasets.CIFAR100, "cifar-100-python", ("train", "test", "meta")),
+KINDS: dict[str, Any] = {
+    "fashion-mnist": datasets.FashionMNIST,
+    "mnist": datasets.MNIST,
+    "cifar10": datasets.CIFAR10,
+    "cifar100": datasets.CIFAR100,
 }
 
 
 def load_torchvision(name: str, root: Path) -> DataSet:
-    """Return the set `name` of `SOURCES` with its official test part; nothing is downloaded.
+    """Return the set `name` of `KINDS` with its official test part; nothing is downloaded.
 
     Raises NeurokdError that names the missing or damaged file.
     """
-    missing = missing_files(name, root)
+    missing = CATALOGUE[name].missing(root)
     if missing:
         raise NeurokdError(
             f"data '{name}': '{missing[0]}' is missing (data root: '{root}'); "
             f"run `neurokd datasets prepare {name}`, or set NEUROKD_DATA to the folder that has the data"
         )
     try:
-        train, test = (SOURCES[name].kind(str(root), train=part, download=False) for part in (True, False))
+        train, test = (KINDS[name](str(root), train=part, download=False) for part in (True, False))
         return DataSet(name, _image_set(train), _image_set(test), tuple(str(c) for c in train.classes))
     except Exception as error:  # torchvision raises anything from AssertionError to UnpicklingError
         raise _damaged(name, root, error) from error
 
 
-def missing_files(name: str, root: Path) -> list[Path]:
-    """Return the files of `name` that are not below `root`."""
-    source = SOURCES[name]
-    return [root / source.folder / file for file in source.files if not (root / source.folder / file).is_file()]
-
-
-def prepare_torchvision(name: str, root: Path) -> None:
-    """Download what is missing and check it, or raise NeurokdError that says which files to put where."""
-    source = SOURCES[name]
-    if missing_files(name, root):
+def prepare_torchvision(name: str, root: Path) -> DataSet:
+    """Download what is missing and return the set, or raise NeurokdError that says which files to put where."""
+    if CATALOGUE[name].missing(root):
         root.mkdir(parents=True, exist_ok=True)
         try:
-            source.kind(str(root), download=True)
+            KINDS[name](str(root), download=True)
         except (OSError, EOFError, RuntimeError, gzip.BadGzipFile) as error:
             raise NeurokdError(
                 f"data '{name}' could not be downloaded ({_first_line(error)}); "
                 f"put {_by_hand(name)} into '{_place(name, root)}' and run the same command again"
             ) from error
-    load_torchvision(name, root)
+    return load_torchvision(name, root)
 
 
 def _image_set(part: Any) -> ImageSet:
@@ -81,8 +61,8 @@ def _image_set(part: Any) -> ImageSet:
 
 
 def _damaged(name: str, root: Path, error: Exception) -> NeurokdError:
-    folder = root / SOURCES[name].folder
-    for file in SOURCES[name].files:
+    folder = root / CATALOGUE[name].folder
+    for file in CATALOGUE[name].files:
         reason = _fault(name, folder / file)
         if reason:
             return NeurokdError(
@@ -97,8 +77,8 @@ def _damaged(name: str, root: Path, error: Exception) -> NeurokdError:
 
 def _fault(name: str, path: Path) -> str | None:
     """Return what is wrong with one file; pickles are compared with their published MD5 and never opened."""
-    kind = SOURCES[name].kind
-    if SOURCES[name].files is _IDX:
+    kind = KINDS[name]
+    if _is_idx(name):
         read = mnist.read_image_file if "images" in path.name else mnist.read_label_file
         try:
             read(str(path))
@@ -109,16 +89,20 @@ def _fault(name: str, path: Path) -> str | None:
     return None if check_integrity(str(path), published[path.name]) else "its MD5 is not the published one"
 
 
+def _is_idx(name: str) -> bool:
+    return issubclass(KINDS[name], mnist.MNIST)
+
+
 def _by_hand(name: str) -> str:
     """Name the files as they are published."""
-    kind = SOURCES[name].kind
-    if SOURCES[name].files is _IDX:
-        return "the files " + ", ".join(f"{file}.gz" for file in SOURCES[name].files)
+    kind = KINDS[name]
+    if _is_idx(name):
+        return "the files " + ", ".join(f"{file}.gz" for file in CATALOGUE[name].files)
     return f"the file {kind.filename} (from {kind.url})"
 
 
 def _place(name: str, root: Path) -> Path:
-    return root / SOURCES[name].folder if SOURCES[name].files is _IDX else root
+    return root / CATALOGUE[name].folder if _is_idx(name) else root
 
 
 def _first_line(error: Exception) -> str:
