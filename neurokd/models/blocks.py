@@ -37,6 +37,11 @@ def halving_pool(size: Size) -> tuple[list[nn.Module], Size]:
     return [nn.AvgPool2d(2)], (height // 2, width // 2)
 
 
+def flat_classifier(channels: int, size: Size, classes: int) -> list[nn.Module]:
+    """Return the head that keeps positions: one linear layer over all that is left of the image."""
+    return [nn.Flatten(), nn.Linear(channels * size[0] * size[1], classes)]
+
+
 def classifier(channels: int, size: Size, classes: int) -> list[nn.Module]:
     """Return the head: average over what is left of the image, then one linear layer."""
     pool: list[nn.Module] = [] if size == (1, 1) else [nn.AvgPool2d(size)]

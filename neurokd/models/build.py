@@ -19,7 +19,7 @@ Factory = Callable[..., nn.Module]
 MODELS: dict[str, Factory] = {"vgg-tiny": vgg_tiny, "vgg11": vgg11, "resnet18": resnet18}
 
 
-def build_model(name: str, input_shape: tuple[int, int, int], classes: int, **options: Any) -> nn.Module:
+def build_model(name: str, input_shape: tuple[int, int, int], classes: int, /, **options: Any) -> nn.Module:
     """Return a new model for images of `input_shape` (`(C, H, W)`).
 
     `name` is one of `MODELS`, or `package.module:function` for a factory that is called with `input_shape`,
@@ -27,7 +27,7 @@ def build_model(name: str, input_shape: tuple[int, int, int], classes: int, **op
     Raises NeurokdError for an unknown name or option, and when a factory fails or returns no `nn.Module`.
 
     >>> build_model("vgg-tiny", (1, 8, 8), 2, width=4).classifier
-    Linear(in_features=16, out_features=2, bias=True)
+    Linear(in_features=64, out_features=2, bias=True)
     """
     factory = _own_factory(name) if ":" in name else _known(name)
     _check_options(name, factory, options)
@@ -79,6 +79,9 @@ def _own_factory(name: str) -> Factory:
 
 def _check_options(name: str, factory: Factory, options: dict[str, Any]) -> None:
     """Compare the options with the factory's signature before anything is built."""
+    for given in ("input_shape", "classes"):
+        if given in options:
+            raise NeurokdError(f"model '{name}': '{given}' is no option, it follows from the data; leave it out")
     try:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):  # a callable written in C has no signature

@@ -1,16 +1,22 @@
 """VGG: a chain of 3x3 convolutions (Simonyan & Zisserman 2015, arXiv 1409.1556), with BN and average pooling."""
 
+from collections.abc import Callable
+
 from torch import nn
 
 from neurokd.models.blocks import (
     InputShape,
+    Size,
     checked_shape,
     classifier,
     conv_bn_relu,
+    flat_classifier,
     halving_pool,
     init_convolutions,
     named,
 )
+
+Head = Callable[[int, Size, int], list[nn.Module]]
 
 POOL = 0  # marks a 2x2 average pool in a plan; the other numbers are channels in units of the width
 TINY = (1, POOL, 2, POOL, 4)
@@ -18,14 +24,14 @@ VGG11 = (1, POOL, 2, POOL, 4, 4, POOL, 8, 8, POOL, 8, 8, POOL)
 
 
 def vgg_tiny(input_shape: InputShape, classes: int, width: int = 32) -> nn.Sequential:
-    """Return three convolutions of width, 2 width and 4 width channels, a global average pool and a linear layer.
+    """Return three convolutions of width, 2 width and 4 width channels and a linear layer over all positions.
 
-    `[B, C, H, W]` to logits `[B, classes]`.
+    `[B, C, H, W]` to logits `[B, classes]`. In centred images the position says much; the linear layer keeps it.
 
     >>> sum(p.numel() for p in vgg_tiny((1, 28, 28), 10).parameters())
-    94186
+    155626
     """
-    return _vgg(TINY, input_shape, classes, width)
+    return _vgg(TINY, input_shape, classes, width, flat_classifier)
 
 
 def vgg11(input_shape: InputShape, classes: int, width: int = 64) -> nn.Sequential:
@@ -36,10 +42,10 @@ def vgg11(input_shape: InputShape, classes: int, width: int = 64) -> nn.Sequenti
     >>> sum(p.numel() for p in vgg11((3, 32, 32), 10).parameters())
     9228362
     """
-    return _vgg(VGG11, input_shape, classes, width)
+    return _vgg(VGG11, input_shape, classes, width, classifier)
 
 
-def _vgg(plan: tuple[int, ...], input_shape: InputShape, classes: int, width: int) -> nn.Sequential:
+def _vgg(plan: tuple[int, ...], input_shape: InputShape, classes: int, width: int, head: Head) -> nn.Sequential:
     channels, *rest = checked_shape(input_shape, classes, width)
     size = (rest[0], rest[1])
     layers: list[nn.Module] = []
@@ -50,6 +56,6 @@ def _vgg(plan: tuple[int, ...], input_shape: InputShape, classes: int, width: in
         else:
             layers += conv_bn_relu(channels, multiple * width)
             channels = multiple * width
-    model = named([*layers, *classifier(channels, size, classes)])
+    model = named([*layers, *head(channels, size, classes)])
     init_convolutions(model)
     return model
