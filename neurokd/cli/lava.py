@@ -15,11 +15,15 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 @app.command()
 def install(as_json: Json = False) -> None:
     """Install Lava in a Python 3.10 environment of its own, once for all checkouts (a minute or more)."""
-    from neurokd.cache import cache_dir
+    from neurokd.hardware.lava import environment
     from neurokd.hardware.lava import install as lava
 
-    typer.echo(f"Installing Lava below {cache_dir()} where it is missing ...", err=True)
-    _show(lava.install(), as_json)
+    found = environment.status()
+    if not found.installed:
+        folder = environment.environment_dir()
+        typer.echo(f"Installing Lava in {folder} (log: {lava.log_of(folder)}) ...", err=True)
+        found = lava.install()
+    _show(found, as_json)
 
 
 @app.command()
