@@ -33,11 +33,7 @@ def load_torchvision(name: str, root: Path) -> DataSet:
             f"data '{name}': '{missing[0]}' is missing (data root: '{root}'); "
             f"run `neurokd datasets prepare {name}`, or set NEUROKD_DATA to the folder that has the data"
         )
-    try:
-        train, test = (KINDS[name](str(root), train=part, download=False) for part in (True, False))
-        return DataSet(name, _image_set(train), _image_set(test), tuple(str(c) for c in train.classes))
-    except Exception as error:  # torchvision raises anything from AssertionError to UnpicklingError
-        raise _damaged(name, root, error) from error
+    return _load_idx(name, root) if _is_idx(name) else _load_pickles(name, root)
 
 
 def prepare_torchvision(name: str, root: Path) -> DataSet:
@@ -48,62 +44,70 @@ def prepare_torchvision(name: str, root: Path) -> DataSet:
             KINDS[name](str(root), download=True)
         except (OSError, EOFError, RuntimeError, gzip.BadGzipFile) as error:
             raise NeurokdError(
-                f"data '{name}' could not be downloaded ({_first_line(error)}); "
-                f"put {_by_hand(name)} into '{_place(name, root)}' and run the same command again"
+                f"data '{name}' could not be downloaded ({_reason(error)}); {_by_hand(name, root)} "
+                "and run the same command again"
             ) from error
     return load_torchvision(name, root)
-
-
-def _image_set(part: Any) -> ImageSet:
-    images = torch.as_tensor(np.asarray(part.data))
-    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-    return ImageSet(images.contiguous(), torch.as_tensor(np.asarray(part.targets), dtype=torch.int64))
-
-
-def _damaged(name: str, root: Path, error: Exception) -> NeurokdError:
-    folder = root / CATALOGUE[name].folder
-    for file in CATALOGUE[name].files:
-        reason = _fault(name, folder / file)
-        if reason:
-            return NeurokdError(
-                f"data '{name}': '{folder / file}' is damaged ({reason}); "
-                f"delete it and run `neurokd datasets prepare {name}`"
-            )
-    return NeurokdError(
-        f"data '{name}': the files in '{folder}' do not fit together ({_first_line(error)}); "
-        f"delete the folder and run `neurokd datasets prepare {name}`"
-    )
-
-
-def _fault(name: str, path: Path) -> str | None:
-    """Return what is wrong with one file; pickles are compared with their published MD5 and never opened."""
-    kind = KINDS[name]
-    if _is_idx(name):
-        read = mnist.read_image_file if "images" in path.name else mnist.read_label_file
-        try:
-            read(str(path))
-        except Exception as error:  # any content at all may be in there
-            return _first_line(error)
-        return None
-    published = dict([*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])])
-    return None if check_integrity(str(path), published[path.name]) else "its MD5 is not the published one"
 
 
 def _is_idx(name: str) -> bool:
     return issubclass(KINDS[name], mnist.MNIST)
 
 
-def _by_hand(name: str) -> str:
-    """Name the files as they are published."""
+def _load_idx(name: str, root: Path) -> DataSet:
+    """Read the four files of the MNIST format; the order is that of the catalogue."""
+    paths = [root / CATALOGUE[name].folder / file for file in CATALOGUE[name].files]
+    classes = tuple(str(label) for label in KINDS[name].classes)
+    parts = []
+    for images_path, labels_path in (paths[:2], paths[2:]):
+        images = _read_idx(name, images_path, mnist.read_image_file)
+        labels = _read_idx(name, labels_path, mnist.read_label_file)
+        if len(images) != len(labels):
+            raise _damaged(name, labels_path, f"{len(labels)} labels for {len(images)} images")
+        if len(labels) and int(labels.max()) >= len(classes):
+            raise _damaged(name, labels_path, f"label {int(labels.max())} of 0..{len(classes) - 1}")
+        parts.append(ImageSet(images[:, None], labels))
+    return DataSet(name, parts[0], parts[1], classes)
+
+
+def _read_idx(name: str, path: Path, read: Any) -> torch.Tensor:
+    try:
+        tensor: torch.Tensor = read(str(path))
+    except Exception as error:  # for bad content torchvision raises anything from AssertionError to KeyError
+        raise _damaged(name, path, _reason(error) or "not in the IDX format") from error
+    return tensor
+
+
+def _load_pickles(name: str, root: Path) -> DataSet:
+    """Read CIFAR. A pickle can run code: each is compared with its published MD5 before it is opened."""
     kind = KINDS[name]
+    published = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
+    for file, md5 in published:
+        path = root / kind.base_folder / file
+        if not check_integrity(str(path), md5):
+            raise _damaged(name, path, "its MD5 is not the published one")
+    train, test = (kind(str(root), train=part, download=False) for part in (True, False))
+    return DataSet(name, _from_pickles(train), _from_pickles(test), tuple(str(label) for label in train.classes))
+
+
+def _from_pickles(part: Any) -> ImageSet:
+    images = torch.from_numpy(np.ascontiguousarray(part.data.transpose(0, 3, 1, 2)))
+    return ImageSet(images, torch.tensor(part.targets, dtype=torch.int64))
+
+
+def _damaged(name: str, path: Path, reason: str) -> NeurokdError:
+    return NeurokdError(
+        f"data '{name}': '{path}' is damaged ({reason}); delete it and run `neurokd datasets prepare {name}`"
+    )
+
+
+def _by_hand(name: str, root: Path) -> str:
+    kind, entry = KINDS[name], CATALOGUE[name]
     if _is_idx(name):
-        return "the files " + ", ".join(f"{file}.gz" for file in CATALOGUE[name].files)
-    return f"the file {kind.filename} (from {kind.url})"
+        return f"put the files {', '.join(f'{file}.gz' for file in entry.files)} into '{root / entry.folder}'"
+    return f"put the file {kind.filename} (from {kind.url}) into '{root}'"
 
 
-def _place(name: str, root: Path) -> Path:
-    return root / CATALOGUE[name].folder if _is_idx(name) else root
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _reason(error: Exception) -> str:
+    """Return the first line of a foreign message, which may have many or none."""
+    return (str(error).strip().splitlines() or [""])[0].rstrip(":")
