@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from neurokd.errors import NeurokdError
 from neurokd.export.network import IntArray, LoihiNetwork
-from neurokd.export.netx import write_netx
+from neurokd.export.netx import read_netx, write_netx
 from neurokd.hardware.lava import environment
 from neurokd.hardware.lava.child import LavaFailed, run_child
 from neurokd.hardware.lava.environment import LavaMissing, lava_python
@@ -205,3 +205,17 @@ def test_inputs_that_do_not_fit_are_refused(convolutional: tuple[Path, LoihiNetw
         run_lava(path, np.repeat(inputs[:1], network.timesteps + 1, axis=0))
     with pytest.raises(NeurokdError, match="32-bit"):
         run_lava(path, inputs.astype(np.int64) + 2**40)
+
+
+@pytest.mark.lava
+def test_a_network_file_of_lava_dl_itself_runs_as_in_the_simulator() -> None:
+    python = lava_python().python
+    assert python is not None
+    found = sorted(python.parent.parent.glob("lib/*/site-packages/tests/lava/lib/dl/netx/tiny.net"))
+    if not found:
+        pytest.skip("lava-dl is not installed with its tests")
+    network = read_netx(found[0])
+    images = np.random.default_rng(0).integers(0, 255, (1, 2, *network.input.shape))
+    expected = simulate(network, images)
+    assert all(spikes.any() for spikes in expected.spikes.values())
+    assert mismatches(expected, run_lava(found[0], images)) == 0
