@@ -13,7 +13,7 @@ from neurokd.report.chart_lines import Frame, Series, line_chart
 from neurokd.report.chart_waterfall import LABELS, waterfall_chart
 from neurokd.report.curves import Curve
 from neurokd.report.summary import Summary
-from neurokd.report.verdict import differing, lava_name
+from neurokd.report.verdict import lava_name, spikes_of
 
 _HERE = Path(__file__).parent
 _WORDS = {"passed": "Verified", "unverified": "Not verified", "failed": "Failed"}
@@ -37,7 +37,7 @@ def to_html(summary: Summary) -> str:
     environment.globals.update(
         {name: getattr(numbers, name) for name in ("percent", "points", "whole", "big", "energy", "moment", "shape")}
     )
-    environment.globals.update(share_bar=share_bar, differing=differing, lava_name=lava_name, labels=LABELS)
+    environment.globals.update(share_bar=share_bar, spikes_of=spikes_of, lava_name=lava_name, labels=LABELS)
     return environment.get_template("report.html").render(
         s=summary,
         run=summary.run,

@@ -120,10 +120,10 @@ def _activity(manifest: Manifest) -> str:
 
 
 def _energy(manifest: Manifest) -> str:
-    rows = [
-        (x.what, x.label, energy(x.value, x.unit), f"{energy(x.low, x.unit)} to {energy(x.high, x.unit)}", x.source)
-        for x in manifest.energy
-    ]
+    rows = []
+    for x in manifest.energy:
+        span = "one figure" if x.low == x.high else f"{energy(x.low, x.unit)} to {energy(x.high, x.unit)}"
+        rows.append((x.what, x.label, energy(x.value, x.unit), span, x.source))
     head = ("network", "model", "energy per sample", "range", "constants and source")
     return "Estimates from operation counts, and no claim about a chip.\n\n" + _table(head, rows)
 

@@ -51,9 +51,13 @@ def provenance_rows(run: RunData) -> Rows:
         ("SHA-256 in the manifest", manifest.sha256),
         ("SHA-256 of the file", same.get(run.artefact_sha256, f"DIFFERS: {run.artefact_sha256}")),
     ]
+    if manifest.calibration:
+        clip, samples = manifest.calibration.clip, whole(manifest.calibration.samples)
+        rows.append(("weights kept", f"up to {clip:g} of the largest, chosen on {samples} training images"))
     lava = manifest.verification.lava
     if lava and lava.versions:
-        rows.append(("verified with", ", ".join(f"{name} {version}" for name, version in lava.versions.items())))
+        versions = ", ".join(f"{name} {version}" for name, version in lava.versions.items())
+        rows.append(("verified with", f"{versions}; {lava.models}" if lava.models else versions))
     if lava and lava.wall_s is not None:
         rows.append(("Lava's running time", duration(lava.wall_s)))
     return tuple(rows)

@@ -123,8 +123,15 @@ class ComparedLayer(Part):
     mismatches: Count
 
 
+class ReadoutCheck(Part):
+    """How many membranes of the read-out were compared, and how many differ."""
+
+    compared: Count
+    mismatches: Count
+
+
 class LavaCheck(Part):
-    """The comparison of the artefact's spikes with Lava's."""
+    """The comparison with Lava; `compared` and `mismatches` are spikes and read-out values together."""
 
     status: Literal["passed", "failed", "skipped"]
     reason: str | None = None
@@ -133,6 +140,8 @@ class LavaCheck(Part):
     compared: Count = 0
     mismatches: Count = 0
     layers: tuple[ComparedLayer, ...] = ()
+    readout: ReadoutCheck | None = None
+    models: str | None = None
     versions: dict[str, str] = {}
     wall_s: Amount | None = None
 
@@ -155,10 +164,25 @@ class LayerActivity(Part):
     neuron_updates: Amount | None = None
 
 
+class ActivityTotals(Part):
+    """`macs_once`: MACs per sample if the product of a static image is kept over the steps."""
+
+    macs_once: Amount | None = None
+
+
 class Activity(Part):
     """Operations of the whole network per sample."""
 
     layers: tuple[LayerActivity, ...]
+    static_input: bool = False
+    totals: ActivityTotals = ActivityTotals()
+
+
+class Calibration(Part):
+    """How the clipping of the weights was chosen."""
+
+    samples: Count
+    clip: Share
 
 
 class Energy(Part):
@@ -196,6 +220,7 @@ class Manifest(Part):
     verification: Verification = Verification()
     activity: Activity | None = None
     energy: tuple[Energy, ...] = ()
+    calibration: Calibration | None = None
 
     @model_validator(mode="after")
     def _steps_agree(self) -> "Manifest":

@@ -6,7 +6,7 @@ from neurokd import __version__
 from neurokd.report.curves import Curve
 from neurokd.report.data import RunData
 from neurokd.report.provenance import Rows, provenance_rows, training_rows
-from neurokd.report.schema import ComparedLayer
+from neurokd.report.schema import ComparedLayer, Manifest
 from neurokd.report.tiles import Tile, tiles
 from neurokd.report.verdict import Verdict, judge
 from neurokd.report.waterfall import Totals, WaterfallStage, totals, waterfall
@@ -14,7 +14,10 @@ from neurokd.report.waterfall import Totals, WaterfallStage, totals, waterfall
 
 @dataclass(frozen=True)
 class Summary:
-    """What a report shows; `compared` holds Lava's comparison by layer name."""
+    """What a report shows; `compared` holds Lava's comparison by layer name.
+
+    `first_layer_once`: MACs per sample if the product of a static image is kept, None for other inputs.
+    """
 
     version: str
     verdict: Verdict
@@ -23,6 +26,7 @@ class Summary:
     waterfall: tuple[WaterfallStage, ...]
     totals: Totals | None
     compared: dict[str, ComparedLayer]
+    first_layer_once: float | None
     losses: tuple[Curve, ...]
     accuracies: tuple[Curve, ...]
     training: Rows
@@ -43,8 +47,15 @@ def summarise(run: RunData) -> Summary:
         waterfall=stages,
         totals=sums,
         compared={layer.name: layer for layer in lava.layers} if lava else {},
+        first_layer_once=_first_layer_once(manifest),
         losses=tuple(curve for curve in run.curves if curve.kind == "loss"),
         accuracies=tuple(curve for curve in run.curves if curve.kind == "accuracy"),
         training=training_rows(run),
         provenance=provenance_rows(run),
     )
+
+
+def _first_layer_once(manifest: Manifest | None) -> float | None:
+    if manifest is None or manifest.activity is None or not manifest.activity.static_input or manifest.timesteps == 1:
+        return None
+    return manifest.activity.totals.macs_once

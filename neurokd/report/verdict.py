@@ -39,24 +39,34 @@ def judge(run: RunData) -> Verdict:
 
 
 def differing(lava: LavaCheck) -> int:
-    """Differing spikes: the total or the sum over the layers, whichever is larger."""
-    return max(lava.mismatches, sum(layer.mismatches for layer in lava.layers))
+    """Differing values, spikes and read-out: the total or the sum of its parts, whichever is larger."""
+    parts = sum(layer.mismatches for layer in lava.layers) + (lava.readout.mismatches if lava.readout else 0)
+    return max(lava.mismatches, parts)
+
+
+def spikes_of(lava: LavaCheck) -> tuple[int, int]:
+    """(differing, compared) spikes without the values of the read-out."""
+    readout = lava.readout
+    wrong = differing(lava) - (readout.mismatches if readout else 0)
+    return wrong, max(0, lava.compared - (readout.compared if readout else 0))
 
 
 def _judge_lava(lava: LavaCheck) -> Verdict:
-    wrong = differing(lava)
+    wrong, compared = spikes_of(lava)
     spikes = "spike" if wrong == 1 else "spikes"
-    count = f"{whole(wrong)} differing {spikes} in {whole(lava.compared)} compared, {lava_name(lava)}"
+    count = f"{whole(wrong)} differing {spikes} in {whole(compared)} compared, {lava_name(lava)}"
     if wrong:
         where = next((layer.name for layer in lava.layers if layer.mismatches), None)
-        return Verdict(
-            "failed", count, f"The first layer that differs is '{where}'." if where else _sentence(lava.reason)
-        )
+        detail = f"The first layer that differs is '{where}'." if where else _sentence(lava.reason)
+        return Verdict("failed", count, detail)
+    if lava.readout and lava.readout.mismatches:
+        values = f"{whole(lava.readout.mismatches)} differing read-out values, {lava_name(lava)}"
+        return Verdict("failed", values, "Every spike agrees, the membranes of the read-out do not.")
     if lava.status == "failed":
         return Verdict("failed", "Verification on Lava failed", _sentence(lava.reason))
     if lava.status == "skipped":
         return Verdict("unverified", f"Not verified on Lava: {lava.reason or 'no reason was recorded'}", "")
-    if lava.compared == 0:
+    if compared == 0:
         return Verdict("unverified", "Not verified on Lava", "The comparison passed without comparing a single spike.")
     return Verdict("passed", count, _extent(lava))
 
@@ -68,10 +78,11 @@ def lava_name(lava: LavaCheck) -> str:
 
 
 def _extent(lava: LavaCheck) -> str:
+    readout = f" and {whole(lava.readout.compared)} read-out values" if lava.readout else ""
     samples = f", {whole(lava.samples)} samples" if lava.samples else ""
     steps = f", {lava.timesteps} time steps" if lava.timesteps else ""
     layers = len(lava.layers) or "the compared"
-    return f"Every neuron of {layers} layers{samples}{steps}, in Lava's simulation of the chip's integers."
+    return f"Every neuron of {layers} layers{readout}{samples}{steps}, in Lava's simulation of the chip's integers."
 
 
 def _sentence(reason: str | None) -> str:

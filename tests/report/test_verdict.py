@@ -40,12 +40,17 @@ def test_a_difference_in_one_layer_fails_and_names_the_layer(make_run: Callable[
     assert "'features.6'" in found.detail
 
 
+def test_a_difference_in_the_read_out_alone_fails_and_is_not_called_a_spike(make_run: Callable[..., Path]) -> None:
+    found = verdict(make_run(edit_manifest=lava(mismatches=4, readout={"compared": 14400, "mismatches": 4})))
+    assert (found.status, found.headline) == ("failed", "4 differing read-out values, Lava 0.10.0")
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "words"),
     [
         ({"status": "skipped", "reason": "no Lava here"}, "unverified", "Not verified on Lava: no Lava here"),
         ({"status": "failed", "reason": "time limit of 60 s"}, "failed", "Verification on Lava failed"),
-        ({"compared": 0, "layers": []}, "unverified", "Not verified on Lava"),
+        ({"compared": 0, "layers": [], "readout": None}, "unverified", "Not verified on Lava"),
     ],
 )
 def test_other_outcomes(make_run: Callable[..., Path], changes: dict[str, Any], status: str, words: str) -> None:
