@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurokd.errors import NeurokdError
+from neurokd.export.hdf5_heap import variable_text
 
 MAX_EXPANSION = 16  # declared bytes per byte of the file; honest network files are hardly compressed
 MAX_INTEGER = (1 << 31) - 1
@@ -78,11 +79,11 @@ class Fields:
         where = f"{self.where}/{key}"
         with located(where):
             dataset = self._dataset(key, where)
-            variable = h5py.check_string_dtype(dataset.dtype) is not None
+            variable = h5py.check_string_dtype(dataset.dtype) is not None and dataset.dtype.kind == "O"
             if not (variable or dataset.dtype.kind == "S") or dataset.size != 1:
                 raise NeurokdError(f"{where}: {dataset.dtype} of shape {dataset.shape}, allowed is one string")
-            value = np.asarray(dataset[()]).flat[0]
-            return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+            value = variable_text(dataset) if variable else bytes(np.asarray(dataset[()]).flat[0])
+            return value.decode("utf-8")
 
     def _dataset(self, key: str, where: str) -> h5py.Dataset:
         self._refuse_links(key, where)

@@ -123,7 +123,7 @@ def _write_connection(layer: h5py.Group, connection: Connection, population: Pop
 
 def _write_neuron(layer: h5py.Group, population: Population) -> None:
     neuron = layer.create_group("neuron")
-    neuron.create_dataset("type", data="CUBA")
+    neuron.create_dataset("type", data=np.array([b"CUBA"], dtype="S10"))
     neuron.create_dataset("iDecay", data=np.int64(population.decay_u))
     neuron.create_dataset("vDecay", data=np.int64(population.decay_v))
     neuron.create_dataset("vThMant", data=population.threshold.astype(np.int64))
