@@ -30,11 +30,12 @@ def energy_chart(entries: Sequence[Energy]) -> Markup:
     parts += [svg.text(energy(mark, "pJ"), at(mark), bottom + 18, "axis", "middle") for mark in marks]
     for index, one in enumerate(entries):
         y = index * ROW
-        name = svg.text(svg.fit(f"{one.what}: {one.label}", WIDTH - 20), LEFT + 6, y + 14, "label")
+        name = svg.text(svg.fit(f"{one.what}: {one.label}", WIDTH - 120), LEFT + 6, y + 14, "label")
         span = svg.line(at(one.low, one.unit), y + 30, at(one.high, one.unit), y + 30, f"span {_class(one)}")
         dot = svg.element("circle", cx=at(one.value, one.unit), cy=y + 30, r=5, class_=f"dot-solid {_class(one)}")
         tip = f"{one.label}: {energy(one.value, one.unit)}, {energy(one.low, one.unit)} to {energy(one.high, one.unit)}"
-        parts.append(svg.group([name, span, dot], tip=tip))
+        value = svg.text(energy(one.value, one.unit), RIGHT, y + 14, "value", "end")
+        parts.append(svg.group([name, value, span, dot], tip=tip))
     return svg.figure(parts, WIDTH, bottom + 26, "Estimated energy per sample with its range")
 
 

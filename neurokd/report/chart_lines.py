@@ -1,5 +1,6 @@
 """Line charts: accuracy against time steps, training curves by epoch."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,28 +23,28 @@ class Series:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a line chart says around its lines."""
+    """What a line chart says around its lines.
+
+    The y axis stays between `floor` and `ceiling` and spans `least` or more, so that chance does not look like a trend.
+    """
 
     label: str
     x_name: str
     y_format: Callable[[float], str]
     level: tuple[str, float] | None = None
     mark: tuple[str, float] | None = None
+    floor: float = 0.0
+    ceiling: float = math.inf
+    least: float = 0.0
 
 
-def line_chart(
-    series: Sequence[Series], frame: Frame, floor: float | None = None, ceiling: float | None = None
-) -> Markup:
-    """Lines on axes fitted to the data, never beyond `floor` and `ceiling`; empty where there is nothing to draw."""
+def line_chart(series: Sequence[Series], frame: Frame) -> Markup:
+    """Lines on axes fitted to the data; empty where there is nothing to draw."""
     xs = [x for one in series for x, _ in one.points]
     ys = [y for one in series for _, y in one.points] + ([frame.level[1]] if frame.level else [])
     if not xs:
         return Markup("")
-    marks = [
-        mark
-        for mark in svg.ticks(min(ys), max(ys), 5)
-        if (floor is None or mark >= floor - 1e-9) and (ceiling is None or mark <= ceiling + 1e-9)
-    ]
+    marks = _marks(ys, frame)
     low, high = min([*marks, *ys]), max([*marks, *ys])
     x_low, x_high = (min(xs), max(xs)) if max(xs) > min(xs) else (min(xs) - 0.5, min(xs) + 0.5)
 
@@ -67,6 +68,13 @@ def line_chart(
     entries = [(one.name, f"line {_style(index)}") for index, one in enumerate(series)]
     parts.append(_legend([*entries, (frame.level[0], "level-line")] if frame.level else entries))
     return svg.figure(parts, WIDTH, HEIGHT, frame.label)
+
+
+def _marks(ys: list[float], frame: Frame) -> list[float]:
+    low, high = min(ys), max(ys)
+    spare = max(0.0, frame.least - (high - low)) / 2
+    low, high = max(frame.floor, low - spare), min(frame.ceiling, high + spare)
+    return [mark for mark in svg.ticks(low, high, 5) if frame.floor - 1e-9 <= mark <= frame.ceiling + 1e-9]
 
 
 def _style(index: int) -> str:

@@ -56,6 +56,7 @@ def _charts(summary: Summary) -> dict[str, Markup]:
     layers = [layer for layer in manifest.layers if not layer.readout] if manifest else []
     rates = [(x.name, x.firing_rate) for x in layers] if manifest else list(result.student.firing_rate.items())
     best = result.student.best_epoch
+    mark = ("best epoch", float(best)) if best is not None else None
     return {
         "waterfall": waterfall_chart(summary.waterfall),
         "steps": _steps_chart(summary),
@@ -64,8 +65,11 @@ def _charts(summary: Summary) -> dict[str, Markup]:
             [(x.name, x.spikes_per_sample) for x in layers], "Spikes per sample of every layer", numbers.big
         ),
         "energy": energy_chart(manifest.energy if manifest else ()),
-        "loss": _training_chart(summary.losses, "Loss by epoch", numbers.three_digits, best),
-        "accuracy": _training_chart(summary.accuracies, "Accuracy by epoch", _axis_percent, best, ceiling=1.0),
+        "loss": _training_chart(summary.losses, Frame("Loss by epoch", "epoch", numbers.three_digits, mark=mark)),
+        "accuracy": _training_chart(
+            summary.accuracies,
+            Frame("Accuracy by epoch", "epoch", _axis_percent, mark=mark, ceiling=1.0, least=0.05),
+        ),
     }
 
 
@@ -77,17 +81,12 @@ def _steps_chart(summary: Summary) -> Markup:
     ]
     series = [Series(name, tuple((t, y) for t, y in enumerate(ys, start=1))) for name, ys in curves if ys]
     level = ("teacher", result.teacher.accuracy) if result.teacher else None
-    return line_chart(
-        series, Frame("Accuracy after t time steps", "time steps t", _axis_percent, level=level), floor=0.0, ceiling=1.0
-    )
+    frame = Frame("Accuracy after t time steps", "time steps t", _axis_percent, level=level, ceiling=1.0, least=0.05)
+    return line_chart(series, frame)
 
 
-def _training_chart(
-    curves: tuple[Curve, ...], label: str, show: numbers.Show, best: int | None, ceiling: float | None = None
-) -> Markup:
-    series = [Series(curve.name.replace("_", " "), curve.points) for curve in curves]
-    mark = ("best epoch", float(best)) if best is not None else None
-    return line_chart(series, Frame(label, "epoch", show, mark=mark), floor=0.0, ceiling=ceiling)
+def _training_chart(curves: tuple[Curve, ...], frame: Frame) -> Markup:
+    return line_chart([Series(curve.name.replace("_", " "), curve.points) for curve in curves], frame)
 
 
 def _axis_percent(share: float) -> str:

@@ -17,6 +17,7 @@ class Summary:
     """What a report shows; `compared` holds Lava's comparison by layer name.
 
     `first_layer_once`: MACs per sample if the product of a static image is kept, None for other inputs.
+    `energy_sources` are numbered from 1 in the page.
     """
 
     version: str
@@ -27,6 +28,7 @@ class Summary:
     totals: Totals | None
     compared: dict[str, ComparedLayer]
     first_layer_once: float | None
+    energy_sources: tuple[str, ...]
     losses: tuple[Curve, ...]
     accuracies: tuple[Curve, ...]
     training: Rows
@@ -48,6 +50,7 @@ def summarise(run: RunData) -> Summary:
         totals=sums,
         compared={layer.name: layer for layer in lava.layers} if lava else {},
         first_layer_once=_first_layer_once(manifest),
+        energy_sources=tuple(dict.fromkeys(entry.source for entry in manifest.energy)) if manifest else (),
         losses=tuple(curve for curve in run.curves if curve.kind == "loss"),
         accuracies=tuple(curve for curve in run.curves if curve.kind == "accuracy"),
         training=training_rows(run),
