@@ -8,6 +8,8 @@ from typing import Any
 import nir
 import numpy as np
 import torch
+from neurokd.hardware.activity import measure_activity
+from neurokd.hardware.energy import estimate_energy
 from torch import nn
 
 from neurokd.data.dataset import load_dataset
@@ -17,13 +19,11 @@ from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate
 from neurokd.export.calibrate import Calibration, calibrate, float_logits
 from neurokd.export.lower import lower
-from neurokd.export.netx import read_netx, write_netx
 from neurokd.export.network import LoihiNetwork
+from neurokd.export.netx import read_netx, write_netx
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.witness import Witness, witness
 from neurokd.files import atomic_folder, write_json
-from neurokd.hardware.activity import measure_activity
-from neurokd.hardware.energy import estimate_energy
 from neurokd.hardware.simulator import simulate
 from neurokd.runs import Run, environment, now
 from neurokd.spiking import SpikingNetwork
@@ -90,6 +90,8 @@ def _measure(
     activity = measure_activity(network, trace)
     lava = witness(network, folder / "network.net", frames, labels, options.lava)
     teacher = run.result()["teacher"]
+    scores = Scores(floats.accuracy_per_step[-1], accuracy[-1], agreement, len(images))
+    waterfall = _waterfall(teacher, len(dataset.test), scores, lava)
     return {
         "format": 1,
         "created": now(),
@@ -105,7 +107,7 @@ def _measure(
             "part": "training images", "samples": calibration.samples, "clip": calibration.clip,
             "agreement": {str(clip): share for clip, share in calibration.agreement.items()},
         },
-        "waterfall": _waterfall(teacher, floats.accuracy_per_step[-1], accuracy[-1], agreement, len(images), len(dataset.test), lava),
+        "waterfall": waterfall,
         "accuracy_per_step": accuracy,
         "verification": {"lava": lava},
         "activity": activity.to_json(),
@@ -153,16 +155,25 @@ def _layers(
     return rows
 
 
+@dataclass(frozen=True)
+class Scores:
+    """Test accuracy of float student and integer network, and the share of equal predictions."""
+
+    student: float
+    quantised: float
+    agreement: float
+    samples: int
+
+
 def _waterfall(
-    teacher: dict[str, Any] | None, student: float, quantised: float, agreement: float,
-    samples: int, test: int, lava: dict[str, Any],
-) -> list[dict[str, Any]]:  # fmt: skip
-    note = f"same prediction as the float student on {agreement:.2%} of the images"
+    teacher: dict[str, Any] | None, test: int, scores: Scores, lava: dict[str, Any]
+) -> list[dict[str, Any]]:
+    note = f"same prediction as the float student on {scores.agreement:.2%} of the images"
     rows: list[dict[str, Any]] = []
     if teacher is not None:
         rows.append({"stage": "teacher", "accuracy": teacher["accuracy"], "samples": test, "note": teacher["model"]})
-    rows.append({"stage": "float student", "accuracy": student, "samples": samples, "note": None})
-    rows.append({"stage": "quantised", "accuracy": quantised, "samples": samples, "note": note})
+    rows.append({"stage": "float student", "accuracy": scores.student, "samples": scores.samples, "note": None})
+    rows.append({"stage": "quantised", "accuracy": scores.quantised, "samples": scores.samples, "note": note})
     if lava["status"] != "skipped":
         same = f"the simulator on the same images: {lava['simulator_accuracy']:.2%}"
         rows.append({"stage": "lava", "accuracy": lava["accuracy"], "samples": lava["samples"], "note": same})

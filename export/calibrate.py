@@ -1,9 +1,10 @@
-"""Choose the clipping of the weights on training images: the one whose predictions agree most with the float student's."""
+"""Choose the clipping of the weights on training images, by agreement with the float student."""
 
 from dataclasses import dataclass
 
 import nir
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -13,6 +14,7 @@ from neurokd.export.quantize import Quantized, quantize
 from neurokd.hardware.simulator import simulate
 from neurokd.pixels import to_input
 
+FloatArray = npt.NDArray[np.float64]
 CLIPS = (1.0, 0.9, 0.8, 0.7)
 
 
@@ -44,16 +46,17 @@ def calibrate(graph: nir.NIRGraph, student: nn.Module, images: ImageSet, labels:
 
 
 @torch.no_grad()
-def float_logits(student: nn.Module, images: ImageSet, batch_size: int = 256) -> np.ndarray:  # type: ignore[type-arg]
+def float_logits(student: nn.Module, images: ImageSet, batch_size: int = 256) -> FloatArray:
     """Logits summed over the steps, `[B, C]`, of the float student."""
     student.eval()
     parts = images.images.split(batch_size)
-    return torch.cat([student(to_input(part)).sum(dim=0) for part in parts]).double().numpy()
+    logits = torch.cat([student(to_input(part)).sum(dim=0) for part in parts])
+    return np.asarray(logits.numpy(), np.float64)
 
 
-def integer_logits(network: LoihiNetwork, images: ImageSet) -> np.ndarray:  # type: ignore[type-arg]
+def integer_logits(network: LoihiNetwork, images: ImageSet) -> FloatArray:
     """Logits summed over the steps, `[B, C]`, of the integer network, in the float student's unit."""
     trace = simulate(network, network.input.encode(images.images.numpy())[np.newaxis], record="counts")
     if trace.readout is None:
         raise ValueError("integer_logits: the network has no read-out")
-    return trace.readout[-1] * network.logit_scale
+    return np.asarray(trace.readout[-1] * network.logit_scale, np.float64)

@@ -1,5 +1,6 @@
 """A NIR graph seen as a chain, the only form that netx can hold."""
 
+import itertools
 from typing import Any
 
 import nir
@@ -38,5 +39,5 @@ def graph_of(nodes: Chain, metadata: dict[str, Any]) -> nir.NIRGraph:
     """The NIR graph of a chain."""
     names = [name for name, _ in nodes]
     return nir.NIRGraph(
-        nodes=dict(nodes), edges=list(zip(names, names[1:], strict=False)), metadata=dict(metadata), type_check=False
+        nodes=dict(nodes), edges=list(itertools.pairwise(names)), metadata=dict(metadata), type_check=False
     )

@@ -153,10 +153,9 @@ def _convert_linear(module: nn.Linear, node: fx.Node) -> nir.NIRNode:
 
 def _convert_lif(module: LIFNeurons, node: fx.Node) -> nir.NIRNode:
     """`tau dv/dt = -v + r I`, one Euler step: `v + (dt / tau) (r I - v)` = decay v + I."""
-    p, shape = module.lif, _shape(node)
-    forget = 1.0 - p.decay
-    full = lambda value: np.full(shape, value, np.float32)  # noqa: E731
-    return nir.LIF(full(TIME_STEP_S / forget), full(1.0 / forget), full(0.0), full(p.threshold), full(0.0))
+    forget = 1.0 - module.lif.decay
+    values = (TIME_STEP_S / forget, 1.0 / forget, 0.0, module.lif.threshold, 0.0)  # tau, r, leak, threshold, reset
+    return nir.LIF(*(np.full(_shape(node), value, np.float32) for value in values))
 
 
 def _convert_pool(module: nn.AvgPool2d, node: fx.Node) -> nir.NIRNode:
@@ -181,7 +180,7 @@ def _convert_flatten(module: nn.Flatten, node: fx.Node) -> nir.NIRNode:
 
 
 def _flattens_all(node: fx.Node) -> bool:
-    return tuple(node.args[1:]) in ((1,), (1, -1)) and not node.kwargs or node.kwargs == {"start_dim": 1}
+    return (tuple(node.args[1:]) in ((1,), (1, -1)) and not node.kwargs) or node.kwargs == {"start_dim": 1}
 
 
 def _pair(value: Any) -> tuple[int, int]:

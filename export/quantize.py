@@ -15,8 +15,16 @@ from neurokd.errors import NeurokdError
 from neurokd.export.bias_plane import CONSTANT, split_bias, widen
 from neurokd.export.chain import chain_of
 from neurokd.export.network import (
-    CURRENT_LIMIT, MAX_BIAS, MAX_DECAY, MAX_THRESHOLD, MAX_WEIGHT,
-    Connection, InputSpec, IntArray, LoihiNetwork, Population,
+    CURRENT_LIMIT,
+    MAX_BIAS,
+    MAX_DECAY,
+    MAX_THRESHOLD,
+    MAX_WEIGHT,
+    Connection,
+    InputSpec,
+    IntArray,
+    LoihiNetwork,
+    Population,
 )  # fmt: skip
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -181,7 +189,7 @@ def _can_widen(layer: _Layer) -> bool:
 
 def _integers(layer: _Layer, source: str, scale: float, plane: bool) -> tuple[Population, Connection, float]:
     wanted = layer.weight * scale
-    weight = np.clip(2 * np.round(wanted / 2), -MAX_WEIGHT, MAX_WEIGHT).astype(np.int64)
+    weight: IntArray = np.clip(2 * np.round(wanted / 2), -MAX_WEIGHT, MAX_WEIGHT).astype(np.int64)
     clipped = float((np.abs(wanted) > MAX_WEIGHT + 1).mean())
     bias: IntArray = np.round(layer.bias * scale).astype(np.int64)
     geometry: dict[str, Any] = {}

@@ -23,4 +23,5 @@ def keep_freed_memory() -> bool:
     except AttributeError:  # musl has no mallopt
         return False
     settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _LARGEST_INT), (_M_TOP_PAD, 64 << 20))
-    return all([mallopt(option, value) == 1 for option, value in settings])
+    accepted = [mallopt(option, value) == 1 for option, value in settings]  # all are set, whichever is refused
+    return all(accepted)

@@ -52,7 +52,7 @@ def _firing_rates(model: nn.Module) -> Iterator[dict[str, tuple[float, int]]]:
         rates[name] = (seen[0] + float(spikes.sum(dtype=torch.float64)), seen[1] + spikes.numel())
 
     hooks = [
-        module.register_forward_hook(lambda _m, _i, out, name=name: count(name, out))  # type: ignore[misc]
+        module.register_forward_hook(lambda _m, _i, out, name=name: count(name, out))
         for name, module in model.named_modules()
         if isinstance(module, LIFNeurons)
     ]

@@ -72,7 +72,8 @@ def _reference(x: torch.Tensor, timesteps: int, p: LIF) -> torch.Tensor:
 
 
 def _detached_reset(z: torch.Tensor, v: torch.Tensor, reset: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-    return reset_value(z.detach(), v, reset, threshold)
+    value: torch.Tensor = reset_value(z.detach(), v, reset, threshold)
+    return value
 
 
 class _FusedLIF(torch.autograd.Function):

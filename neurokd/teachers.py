@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from torch import nn
 
 from neurokd.cache import cache_dir
 from neurokd.data.images import DataSet
@@ -42,8 +43,13 @@ class Teacher:
 
 
 def teacher_key(recipe: Recipe, dataset: DataSet) -> str:
-    """SHA-256 over the teacher's recipe and the training images: equal content, equal teacher."""
+    """SHA-256 over the teacher's recipe, its tensors' names and shapes, and the training images.
+
+    Equal content, equal teacher; a changed model of the same name is another teacher.
+    """
     digest = hashlib.sha256(recipe.teacher_recipe().model_dump_json().encode())
+    tensors = _ann(recipe.teacher_recipe(), dataset).state_dict()
+    digest.update(repr([(name, tuple(tensor.shape)) for name, tensor in tensors.items()]).encode())
     digest.update(dataset.train.fingerprint().encode())
     return digest.hexdigest()[:16]
 
@@ -59,7 +65,8 @@ def teacher_of(recipe: Recipe, dataset: DataSet, data_root: Path | None, *, prog
         reused = Run(path).finished
         logger.info("teacher %s: %s", path.name, "reused from the cache" if reused else "training")
         run = fit(wanted, path, data_root=data_root, progress=progress)
-    macs = count_macs(
-        build_model(wanted.model.name, dataset.shape, len(dataset.classes), **wanted.model.options()), dataset.shape
-    )
-    return Teacher(run, run.result(), macs, reused)
+    return Teacher(run, run.result(), count_macs(_ann(wanted, dataset), dataset.shape), reused)
+
+
+def _ann(recipe: Recipe, dataset: DataSet) -> nn.Module:
+    return build_model(recipe.model.name, dataset.shape, len(dataset.classes), **recipe.model.options())

@@ -1,5 +1,7 @@
 """Fold batch normalisation into the convolution or linear layer before it."""
 
+from typing import Any
+
 import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
@@ -36,13 +38,14 @@ def fold_batch_norm(model: fx.GraphModule) -> None:
 
 
 def _fused(module: nn.Conv2d | nn.Linear, norm: nn.Module) -> nn.Module:
-    fuse = fuse_conv_bn_eval if isinstance(module, nn.Conv2d) else fuse_linear_bn_eval
-    fused: nn.Module = fuse(module.double().eval(), norm.double().eval())  # type: ignore[type-var]
+    fuse: Any = fuse_conv_bn_eval if isinstance(module, nn.Conv2d) else fuse_linear_bn_eval
+    fused: nn.Module = fuse(module.double().eval(), norm.double().eval())
     return fused.to(torch.float32)
 
 
 def _used_more_than_once(model: fx.GraphModule, target: str) -> bool:
-    return sum(node.op == "call_module" and node.target == target for node in model.graph.nodes) > 1
+    calls = [node for node in model.graph.nodes if node.op == "call_module" and node.target == target]
+    return len(calls) > 1
 
 
 def _replace(model: fx.GraphModule, path: str, module: nn.Module) -> None:

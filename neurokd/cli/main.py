@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -70,11 +71,20 @@ def run(arguments: list[str]) -> int:
         where = f" '{error.filename}'" if error.filename else ""
         return _fail(f"{error.strerror or error}{where}", 2, error)
     except Exception as error:
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # wrong usage, found by click
-            hint = error.ctx.get_usage() + "\n" if getattr(error, "ctx", None) else ""
-            return _fail(hint + error.format_message(), int(error.exit_code), error)
-        raise
+        usage = _usage_error(error)
+        if usage is None:
+            raise
+        return _fail(usage, 2, error)
     return result if isinstance(result, int) else 0
+
+
+def _usage_error(error: Exception) -> str | None:
+    """The message of an error that the argument parser (click, by whichever name typer ships it) raised."""
+    message: Callable[[], str] | None = getattr(error, "format_message", None)
+    if message is None:
+        return None
+    context = getattr(error, "ctx", None)
+    return f"{message()}; {context.command_path} --help shows the usage" if context else message()
 
 
 def _fail(message: str, code: int, error: BaseException) -> int:

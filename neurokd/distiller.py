@@ -1,0 +1,84 @@
+"""One LightningModule for ANN and SNN: it trains a student by an objective."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import nn
+
+from neurokd.distill import Objective
+from neurokd.errors import NeurokdError
+from neurokd.pixels import to_input
+from neurokd.recipe import TrainingConfig
+
+
+class Distiller(L.LightningModule):
+    """Trains `student` by `objective`, beside a frozen teacher where the objective asks for one."""
+
+    def __init__(self, student: nn.Module, objective: Objective, config: TrainingConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.student = student
+        self.objective = objective
+        self.config = config
+        self.seed = seed
+        self.frozen: list[nn.Module] = []  # a list, so that the teacher is not saved with the student
+
+    def on_fit_start(self) -> None:
+        """Bring the teacher to the student's device."""
+        for teacher in self.frozen:
+            teacher.to(self.device).eval().requires_grad_(False)
+
+    def on_train_epoch_start(self) -> None:
+        """Seed dropout and the like by the epoch, so that a resumed run repeats an uninterrupted one."""
+        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
+        """Loss of one batch; NeurokdError if it is not finite."""
+        images, labels = to_input(batch[0]), batch[1]
+        with torch.no_grad():
+            teacher = self.frozen[0](images) if self.frozen else None
+        result = self.objective(logits_per_step(self.student, images), labels, teacher)
+        if not torch.isfinite(result.loss):
+            terms = ", ".join(f"{name} {float(value):g}" for name, value in result.terms.items())
+            raise NeurokdError(
+                f"training: the loss is {float(result.loss)} at epoch {self.current_epoch}, batch {index} ({terms}); "
+                "lower training.lr or the objective's weights"
+            )
+        self.log_dict({f"train_{k}": v for k, v in result.terms.items()}, on_epoch=True, on_step=False)
+        self.log("train_loss", result.loss, on_epoch=True, on_step=False, prog_bar=True)
+        return result.loss
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> None:
+        """Accuracy of the mean logits on validation data."""
+        logits = logits_per_step(self.student, to_input(batch[0])).mean(dim=0)
+        accuracy = (logits.argmax(dim=1) == batch[1]).float().mean()
+        loss = nn.functional.cross_entropy(logits, batch[1])
+        self.log_dict({"val_accuracy": accuracy, "val_loss": loss}, prog_bar=True, batch_size=len(batch[1]))
+
+    def configure_optimizers(self) -> Any:
+        """The optimiser and schedule of the recipe."""
+        c = self.config
+        decayed = [p for p in self.student.parameters() if p.ndim > 1]
+        others = [p for p in self.student.parameters() if p.ndim <= 1]  # BN and biases: no decay
+        groups = [{"params": decayed, "weight_decay": c.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        if c.optimizer == "sgd":
+            optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=c.momentum, nesterov=True)
+        else:
+            optimizer = torch.optim.AdamW(groups, lr=c.lr)
+        scheduler = _schedule(optimizer, c, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def logits_per_step(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Logits `[T, B, C]` of a spiking network, `[1, B, C]` of an ANN."""
+    logits: torch.Tensor = model(images)
+    return logits if logits.ndim == 3 else logits.unsqueeze(0)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig, steps: int) -> Any:
+    """The learning rate over `steps` optimiser steps; `config.lr` is its peak."""
+    if config.schedule == "onecycle":
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=0.2)
+    if config.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)

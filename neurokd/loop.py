@@ -1,0 +1,109 @@
+"""Lightning's loop around a `Distiller`: checkpoints every epoch, continues from the last one, logs what happened."""
+
+import csv
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from neurokd.data.images import DataSet, Split
+from neurokd.data.loader import batches
+from neurokd.distiller import Distiller
+from neurokd.errors import NeurokdError
+from neurokd.runs import Run
+
+EVALUATION_BATCH = 256
+
+
+def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress: bool) -> None:
+    """Train from the last checkpoint of `run`, if there is one; leave the best epoch's weights in `module` and `run`.
+
+    An interrupted run loses at most the epoch under way, and continued it ends where it would have
+    ended (on the same machine). Raises NeurokdError for an interruption or a damaged checkpoint.
+    """
+    recipe, config = run.recipe, module.config
+    last = run.checkpoints / "last.ckpt"
+    loader = batches(
+        dataset.train, parts.train, config.batch_size,
+        augment=recipe.data.augment, seed=recipe.seed, shuffle=True, workers=config.workers,
+    )  # fmt: skip
+    validation = batches(dataset.train, parts.validation, EVALUATION_BATCH, seed=recipe.seed)
+    best = ModelCheckpoint(
+        run.checkpoints, "best", "val_accuracy", mode="max", save_last=True, enable_version_counter=False
+    )
+    with _quiet():
+        trainer = _trainer(module, run, best, progress)
+        try:
+            trainer.fit(module, loader, validation, ckpt_path=last if last.exists() else None, weights_only=True)
+        except SystemExit as error:  # Lightning's answer to Ctrl-C
+            raise _interrupted(run) from error
+        except KeyboardInterrupt as error:
+            raise _interrupted(run) from error
+        except (RuntimeError, EOFError, KeyError, ValueError) as error:
+            if last.exists() and not _readable(last):
+                raise NeurokdError(f"checkpoint '{last}': damaged; delete '{run.path}' and train again") from error
+            raise
+    module.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
+    run.save_weights(module.student)
+
+
+def _trainer(module: Distiller, run: Run, best: ModelCheckpoint, progress: bool) -> L.Trainer:
+    bars: list[Callback] = [RichProgressBar(leave=False)] if progress else []
+    return L.Trainer(
+        max_epochs=module.config.epochs,
+        precision=module.config.precision,
+        gradient_clip_val=module.config.clip_norm,
+        callbacks=[best, *bars],
+        logger=[_csv_logger(run.path), TensorBoardLogger(run.path, name="", version="tensorboard")],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+    )
+
+
+def _csv_logger(path: Path) -> CSVLogger:
+    """A logger that goes on with `metrics.csv`, which Lightning's would start anew."""
+    file = path / "metrics.csv"
+    rows: list[dict[str, float]] = []
+    if file.is_file():
+        with file.open(newline="", encoding="utf-8") as text:
+            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(text)]
+    logger = CSVLogger(path, name="", version="")
+    logger.experiment.metrics.extend(rows)
+    return logger
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's advertisements and notes on normal things stay out of the terminal."""
+    loggers = [logging.getLogger(f"lightning.{name}") for name in ("pytorch", "fabric", "pytorch.utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        for message in ("exists and is not empty", "does not have many workers", "treespec", "log_every_n_steps"):
+            warnings.filterwarnings("ignore", f".*{message}")
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _interrupted(run: Run) -> NeurokdError:
+    return NeurokdError(f"interrupted; '{run.path}' can be continued with: neurokd train --resume")
+
+
+def _readable(checkpoint: Path) -> bool:
+    try:
+        torch.load(checkpoint, weights_only=True, map_location="cpu")
+    except Exception:  # any failure means that it cannot be read
+        return False
+    return True
