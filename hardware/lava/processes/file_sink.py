@@ -18,7 +18,7 @@ class FileSink(AbstractProcess):
     def __init__(self, *, shape: tuple[int, ...], path: str, steps: int) -> None:
         super().__init__(shape=shape, path=path, steps=steps)
         self.a_in = InPort(shape=shape)
-        np.lib.format.open_memmap(path, "w+", np.uint8, (steps, *shape)).flush()
+        np.save(path, np.zeros((steps, *shape), dtype=np.uint8))
 
 
 @implements(proc=FileSink, protocol=LoihiProtocol)

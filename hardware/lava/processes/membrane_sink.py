@@ -21,7 +21,7 @@ class MembraneSink(AbstractProcess):
         super().__init__(path=path, steps=steps)
         self.target = RefPort(shape=target.shape)
         self.target.connect_var(target)
-        np.lib.format.open_memmap(path, "w+", np.int32, (steps, *target.shape)).flush()
+        np.save(path, np.zeros((steps, *target.shape), dtype=np.int32))
 
 
 @implements(proc=MembraneSink, protocol=LoihiProtocol)
