@@ -36,8 +36,7 @@ def simulate(
     Args:
         network: populations are evaluated in their order; all connections into one are summed.
         inputs: integers `[T, B, *network.input.shape]`. T is `network.timesteps`, or 1: then the
-            same image is presented at every step. Kind "spikes" reads non-zero as 1, "graded"
-            multiplies, "bias" takes the values as the bias of the first population.
+            same image comes at every step. `InputSpec.kind` says how values are read.
         record: "spikes" keeps every spike `[T, B, *shape]`; "counts" keeps only their sum over
             the samples, so that memory does not grow with B.
         state: also keep u and v of every population after every step.
@@ -45,12 +44,10 @@ def simulate(
             integrate from step 0 on. Step t of the trace is then a step of the chip, not of a sample.
         batch_size: samples computed at once, at most; it changes speed and memory, never a result.
 
-    Returns:
-        A `Trace` with backend "integer"; `info` has "pipelined", "static_input" (T was 1) and
-        "input_range" (smallest and largest input), which `activity` reads.
+    Returns a `Trace` with backend "integer"; its `info` has "pipelined", "static_input" (T was 1)
+    and "input_range" (smallest and largest input), which `measure_activity` reads.
 
-    Raises:
-        NeurokdError: the network is incoherent, or `inputs` has another shape or type.
+    Raises NeurokdError if the network is incoherent or `inputs` has another shape or type.
 
     >>> from neurokd.export.network import Connection, InputSpec, LoihiNetwork, Population
     >>> neuron = Population("out", (1,), threshold=np.array(9))
