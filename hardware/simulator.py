@@ -46,7 +46,6 @@ def simulate(
 
     Returns a `Trace` with backend "integer"; its `info` has "pipelined", "static_input" (T was 1)
     and "input_range" (smallest and largest input), which `measure_activity` reads.
-
     Raises NeurokdError if the network is incoherent or `inputs` has another shape or type.
 
     >>> from neurokd.export.network import Connection, InputSpec, LoihiNetwork, Population
