@@ -8,8 +8,6 @@ from typing import Any
 import nir
 import numpy as np
 import torch
-from neurokd.hardware.activity import measure_activity
-from neurokd.hardware.energy import estimate_energy
 from torch import nn
 
 from neurokd.data.dataset import load_dataset
@@ -24,6 +22,8 @@ from neurokd.export.netx import read_netx, write_netx
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.witness import Witness, witness
 from neurokd.files import atomic_folder, write_json
+from neurokd.hardware.activity import measure_activity
+from neurokd.hardware.energy import estimate_energy
 from neurokd.hardware.simulator import simulate
 from neurokd.runs import Run, environment, now
 from neurokd.spiking import SpikingNetwork
@@ -165,9 +165,7 @@ class Scores:
     samples: int
 
 
-def _waterfall(
-    teacher: dict[str, Any] | None, test: int, scores: Scores, lava: dict[str, Any]
-) -> list[dict[str, Any]]:
+def _waterfall(teacher: dict[str, Any] | None, test: int, scores: Scores, lava: dict[str, Any]) -> list[dict[str, Any]]:
     note = f"same prediction as the float student on {scores.agreement:.2%} of the images"
     rows: list[dict[str, Any]] = []
     if teacher is not None:

@@ -55,7 +55,7 @@ def witness(
         "accuracy": theirs.accuracy(labels[:samples])[-1],
         "simulator_accuracy": ours.accuracy(labels[:samples])[-1],
         **comparison.to_json(),
-        "versions": dict(theirs.info.get("versions", {})),
+        "versions": {name: theirs.info[name] for name in ("lava-nc", "lava-dl")},
         "wall_s": theirs.wall_s,
     }
 

@@ -39,9 +39,9 @@ class Distiller(L.LightningModule):
             teacher = self.frozen[0](images) if self.frozen else None
         result = self.objective(logits_per_step(self.student, images), labels, teacher)
         if not torch.isfinite(result.loss):
-            terms = ", ".join(f"{name} {float(value):g}" for name, value in result.terms.items())
+            terms = ", ".join(f"{name} {value.item():g}" for name, value in result.terms.items())
             raise NeurokdError(
-                f"training: the loss is {float(result.loss)} at epoch {self.current_epoch}, batch {index} ({terms}); "
+                f"training: the loss is {result.loss.item()} at epoch {self.current_epoch}, batch {index} ({terms}); "
                 "lower training.lr or the objective's weights"
             )
         self.log_dict({f"train_{k}": v for k, v in result.terms.items()}, on_epoch=True, on_step=False)

@@ -21,8 +21,10 @@ from neurokd.runs import Run
 EVALUATION_BATCH = 256
 
 
-def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress: bool) -> None:
-    """Train from the last checkpoint of `run`, if there is one; leave the best epoch's weights in `module` and `run`.
+def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress: bool) -> int:
+    """Train from the last checkpoint of `run`, if there is one; leave the best weights in `module` and `run`.
+
+    Returns the best epoch on validation data, counted from 0.
 
     An interrupted run loses at most the epoch under way, and continued it ends where it would have
     ended (on the same machine). Raises NeurokdError for an interruption or a damaged checkpoint.
@@ -49,8 +51,10 @@ def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress:
             if last.exists() and not _readable(last):
                 raise NeurokdError(f"checkpoint '{last}': damaged; delete '{run.path}' and train again") from error
             raise
-    module.load_state_dict(torch.load(best.best_model_path, weights_only=True, map_location="cpu")["state_dict"])
+    chosen = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
+    module.load_state_dict(chosen["state_dict"])
     run.save_weights(module.student)
+    return int(chosen["epoch"])
 
 
 def _trainer(module: Distiller, run: Run, best: ModelCheckpoint, progress: bool) -> L.Trainer:
@@ -74,7 +78,9 @@ def _csv_logger(path: Path) -> CSVLogger:
     rows: list[dict[str, float]] = []
     if file.is_file():
         with file.open(newline="", encoding="utf-8") as text:
-            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(text)]
+            rows = [
+                {k: int(v) if v.isdigit() else float(v) for k, v in row.items() if v} for row in csv.DictReader(text)
+            ]
     logger = CSVLogger(path, name="", version="")
     logger.experiment.metrics.extend(rows)
     return logger

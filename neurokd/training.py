@@ -62,9 +62,10 @@ def fit(recipe: Recipe, path: Path, *, data_root: Path | None = None, progress: 
     module = Distiller(student, recipe.method, recipe.training, recipe.seed)
     module.frozen = [load_model(teacher.run, dataset)] if teacher else []
     start = time.perf_counter()
-    train(module, run, dataset, parts, progress)
+    best_epoch = train(module, run, dataset, parts, progress)
     seconds = time.perf_counter() - start
     measured = _measure(student, run, dataset, parts, recipe)
+    measured["student"]["best_epoch"] = best_epoch
     wall_s = {"teacher": teacher.result["wall_s"]["student"] if teacher else None, "student": seconds}
     write_json(
         run.path / "result.json", {**measured, "teacher": teacher.describe() if teacher else None, "wall_s": wall_s}

@@ -1,0 +1,200 @@
+"""Training: resumable to the digit, honest about damage, teachers reused by content."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from neurokd.errors import NeurokdError
+from neurokd.recipe import Recipe, parse_recipe
+from neurokd.runs import Run, create_run, find_run, find_unfinished, next_path
+from neurokd.training import fit
+
+EPOCHS = 8
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A small set of two classes that a small network can learn: bright left half or bright right half."""
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 120), ("test", 40)):
+        labels = np.arange(count) % 2
+        images = generator.integers(0, 80, (count, 8, 8), dtype=np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[:, 4 * label : 4 * label + 4] += 120
+        (tmp_path / "data").mkdir(exist_ok=True)
+        np.savez(tmp_path / "data" / f"{part}.npz", images=images, labels=labels)
+    return tmp_path / "data"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own."""
+    monkeypatch.setenv("NEUROKD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def recipe(data: Path, **changes: object) -> Recipe:
+    """TSER on the small set."""
+    training = {"epochs": EPOCHS, "batch_size": 16, "lr": 0.01}
+    values: dict[str, object] = {
+        "name": "small",
+        "data": {"name": "arrays", "path": str(data), "augment": {"shift": 1}},
+        "model": {"name": "vgg-tiny", "width": 4},
+        "timesteps": 2,
+        "method": {"name": "tser"},
+        "training": training,
+        "teacher": {"model": {"name": "vgg-tiny", "width": 4}, "training": training},
+    }
+    return parse_recipe({**values, **changes})
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
+    """Interrupt the student's training as Ctrl-C does, in the epoch after `epochs` complete ones."""
+    from neurokd.distiller import Distiller
+
+    original = Distiller.training_step
+
+    def training_step(self, batch, index):  # type: ignore[no-untyped-def]
+        if self.frozen and self.current_epoch == epochs and index == 2:
+            raise KeyboardInterrupt
+        return original(self, batch, index)
+
+    monkeypatch.setattr(Distiller, "training_step", training_step)
+
+
+def test_a_run_is_complete(data: Path, tmp_path: Path) -> None:
+    run = fit(recipe(data), tmp_path / "run", progress=False)
+    result = run.result()
+    assert result["student"]["accuracy"] > 0.9 and result["teacher"]["accuracy"] > 0.9
+    assert len(result["student"]["accuracy_per_step"]) == 2
+    assert set(result["student"]["firing_rate"]) == {"net.relu1", "net.relu2", "net.relu3"}
+    assert 0 <= result["student"]["best_epoch"] < EPOCHS
+    splits = np.load(run.path / "splits.npz")
+    assert len(splits["train"]) == 108 and len(splits["validation"]) == 12
+    assert not set(splits["train"]) & set(splits["validation"])
+    for name in ("recipe.yaml", "environment.json", "metrics.csv", "checkpoints/best.safetensors", "tensorboard"):
+        assert (run.path / name).exists(), name
+    assert find_run(None, tmp_path).path == run.path
+
+
+def test_resumed_equals_uninterrupted(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fit(recipe(data), tmp_path / "whole", progress=False)
+    with monkeypatch.context() as patch, pytest.raises(NeurokdError, match="neurokd train --resume"):
+        stop_after(patch, 1)
+        fit(recipe(data), tmp_path / "cut", progress=False)
+    cut = find_unfinished(recipe(data), tmp_path)
+    assert cut.path == tmp_path / "cut"
+    fit(recipe(data), cut.path, progress=False)
+    for name, tensor in load_file(whole.weights).items():
+        assert torch.equal(tensor, load_file(cut.weights)[name]), name
+    assert cut.result()["student"] == whole.result()["student"]
+    assert (cut.path / "metrics.csv").read_text() == (whole.path / "metrics.csv").read_text()
+
+
+def test_the_teacher_is_trained_once_and_reused_by_content(data: Path, tmp_path: Path) -> None:
+    first = fit(recipe(data), tmp_path / "a", progress=False).result()["teacher"]
+    again = fit(recipe(data, timesteps=1), tmp_path / "b", progress=False).result()["teacher"]
+    other = fit(recipe(data, seed=1), tmp_path / "c", progress=False).result()["teacher"]
+    assert (first["reused"], again["reused"], other["reused"]) == (False, True, False)
+    assert first["key"] == again["key"] != other["key"]
+
+
+def test_killed_midway_it_resumes(data: Path, tmp_path: Path) -> None:
+    """SIGKILL as soon as there is a checkpoint, in a process of its own; then the run is finished here."""
+    path = tmp_path / "killed"
+    wanted = recipe(data, training={"epochs": 60, "batch_size": 16}, method={"name": "ce"}, teacher=None)
+    (tmp_path / "small.yaml").write_text(wanted.to_yaml())
+    command = [sys.executable, "-m", "neurokd", "train", str(tmp_path / "small.yaml"), "--out", str(path)]
+    process = subprocess.Popen([*command, "--no-progress"], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (path / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run = find_unfinished(wanted, tmp_path)
+    reached = int(torch.load(run.checkpoints / "last.ckpt", weights_only=True)["epoch"])
+    assert 0 <= reached < 59
+    result = fit(run.recipe, run.path, progress=False).result()
+    assert result["student"]["accuracy"] > 0.9
+    epochs = [row.partition(",")[0] for row in (path / "metrics.csv").read_text().splitlines()[1:]]
+    assert epochs[0] == "0" and epochs[-1] == "59"
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_terms(data: Path, tmp_path: Path) -> None:
+    diverging = recipe(data, training={"epochs": 5, "batch_size": 16, "lr": 1e30, "optimizer": "sgd"})
+    with pytest.raises(
+        NeurokdError, match=r"the loss is (nan|inf|-inf) at epoch \d+, batch \d+ \(ce .*, kl .*\); lower"
+    ):
+        fit(diverging, tmp_path / "run", progress=False)
+    assert not Run(tmp_path / "run").finished
+
+
+def test_the_wrong_checkpoint_is_refused(data: Path, tmp_path: Path) -> None:
+    from neurokd.data.dataset import load_dataset
+    from neurokd.training import load_model
+
+    simple = recipe(data, method={"name": "ce"}, teacher=None, training={"epochs": 1, "batch_size": 16})
+    run = fit(simple, tmp_path / "run", progress=False)
+    dataset = load_dataset(simple.data)
+    wider = simple.model_copy(update={"model": simple.model.model_copy(update={"width": 6})})
+    (run.path / "recipe.yaml").write_text(wider.to_yaml().replace("width: 4", "width: 6"))
+    with pytest.raises(NeurokdError, match="made for another model"):
+        load_model(Run(run.path), dataset)
+    run.weights.write_bytes(run.weights.read_bytes()[:100])
+    with pytest.raises(NeurokdError, match="damaged file"):
+        load_model(Run(run.path), dataset)
+
+
+def test_a_damaged_last_checkpoint_is_named(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch, pytest.raises(NeurokdError):
+        stop_after(patch, 1)
+        fit(recipe(data), tmp_path / "cut", progress=False)
+    last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:200])
+    with pytest.raises(NeurokdError, match=r"last\.ckpt': damaged"):
+        fit(recipe(data), tmp_path / "cut", progress=False)
+
+
+def test_another_recipe_does_not_take_over_a_run(data: Path, tmp_path: Path) -> None:
+    create_run(recipe(data), tmp_path / "run")
+    with pytest.raises(NeurokdError, match="another recipe"):
+        create_run(recipe(data, seed=5), tmp_path / "run")
+
+
+def test_runs_are_numbered_and_found(data: Path, tmp_path: Path) -> None:
+    assert next_path("x", tmp_path).name == "x-001"
+    create_run(recipe(data), tmp_path / "x-007")
+    assert next_path("x", tmp_path).name == "x-008"
+    with pytest.raises(NeurokdError, match="no finished run"):
+        find_run(None, tmp_path)
+    with pytest.raises(NeurokdError, match="run 'y'"):
+        find_run("y", tmp_path)
+    with pytest.raises(NeurokdError, match="nothing to resume"):
+        find_unfinished(recipe(data, seed=9), tmp_path)
+    with pytest.raises(NeurokdError, match="has not finished"):
+        Run(tmp_path / "x-007").result()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\xff"])
+def test_a_damaged_result_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(NeurokdError, match=r"result\.json"):
+        Run(tmp_path).result()
+
+
+def test_environment_records_versions(data: Path, tmp_path: Path) -> None:
+    create_run(recipe(data), tmp_path / "run")
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert (
+        environment["versions"]["torch"] == torch.__version__.partition("+")[0]
+        and environment["cpu_count"] == os.cpu_count()
+    )
