@@ -85,6 +85,9 @@ def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] 
     for layer in layers:
         scale, limited_by, plane = _scale(layer, clip, timesteps)
         population, connection, clipped = _integers(layer, source, scale, plane)
+        while _reach(layer, population, connection, timesteps) >= CURRENT_LIMIT:  # rounding went over the limit
+            scale, limited_by = scale * 0.99, "current"
+            population, connection, clipped = _integers(layer, source, scale, plane)
         constant = CONSTANT if plane else constant
         populations.append(population)
         connections.append(connection)
@@ -175,12 +178,18 @@ def _scale(layer: _Layer, clip: float, timesteps: int) -> tuple[float, str, bool
     else:
         current = current + (np.abs(layer.bias) if layer.neuron is None else 0.0)
         limits["bias"] = MAX_BIAS / max(peak_bias, 1e-12)
-    rounding = (
-        layer.input_max * per_output.shape[1] + (CONSTANT if plane else 0) + 1
-    )  # even rounding adds at most 1 each
-    limits["current"] = max((CURRENT_LIMIT - 1) / steps - rounding, 1.0) / float(current.max())
+    limits["current"] = (CURRENT_LIMIT - 1) / steps / float(current.max())
     limited_by = min(limits, key=lambda key: limits[key])
     return limits[limited_by], limited_by, plane
+
+
+def _reach(layer: _Layer, population: Population, connection: Connection, timesteps: int) -> int:
+    """The largest sum that the integers can make: in one step, or over all steps for the read-out."""
+    weight = connection.weight.reshape(connection.weight.shape[0], -1)
+    sums = np.maximum(weight.clip(min=0).sum(axis=1), -weight.clip(max=0).sum(axis=1)) * layer.input_max
+    if layer.neuron is not None:
+        return int(sums.max())
+    return timesteps * int((sums + (0 if population.bias is None else np.abs(population.bias))).max())
 
 
 def _can_widen(layer: _Layer) -> bool:
