@@ -1,6 +1,6 @@
 """How long the command line takes to answer: wall seconds of `neurokd --help`, from outside.
 
-    python benchmarks/start_up.py
+python benchmarks/start_up.py
 """
 
 import statistics
@@ -20,7 +20,9 @@ def main() -> None:
         subprocess.run(command, check=True, capture_output=True)
         seconds.append(time.perf_counter() - start)
     seconds = seconds[1:]  # the first one reads the files from the disk
-    print(f"neurokd --help: {min(seconds):.2f} / {statistics.median(seconds):.2f} / {max(seconds):.2f} s (min/median/max)")
+    print(
+        f"neurokd --help: {min(seconds):.2f} / {statistics.median(seconds):.2f} / {max(seconds):.2f} s (min/median/max)"
+    )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ last: a run without it is unfinished and can be resumed), `export/`, `report/`.
 import json
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -23,7 +25,7 @@ from torch import nn
 from neurokd.data.images import Split
 from neurokd.errors import NeurokdError
 from neurokd.files import atomic_file, write_json
-from neurokd.recipe import Recipe, parse_recipe
+from neurokd.recipe import Recipe, load_recipe
 
 RUNS = Path("runs")
 
@@ -38,13 +40,9 @@ class Run:
     def recipe(self) -> Recipe:
         """The resolved recipe that the run was started with."""
         file = self.path / "recipe.yaml"
-        try:
-            values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise NeurokdError(f"run '{self.path}': no recipe.yaml; this is not a run folder") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise NeurokdError(f"run '{self.path}': recipe.yaml is not valid YAML") from error
-        return parse_recipe(values, f"'{file}'")
+        if not file.is_file():
+            raise NeurokdError(f"run '{self.path}': no recipe.yaml; this is not a run folder")
+        return load_recipe(file)
 
     @property
     def finished(self) -> bool:
@@ -127,6 +125,20 @@ def create_run(recipe: Recipe, path: Path) -> Run:
     with atomic_file(path / "recipe.yaml") as part:
         part.write_text(recipe.to_yaml(), encoding="utf-8")
     return run
+
+
+@contextmanager
+def exclusive(run: Run) -> Iterator[None]:
+    """Keep other processes from training into the same folder; the lock goes with its process."""
+    lock = FileLock(run.path / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise NeurokdError(f"run '{run.path}': another process is training it; wait, or name another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def next_path(name: str, root: Path = RUNS) -> Path:

@@ -20,7 +20,7 @@ from neurokd.loop import train
 from neurokd.models import build_model
 from neurokd.models.macs import count_macs
 from neurokd.recipe import Recipe
-from neurokd.runs import Run, create_run, now
+from neurokd.runs import Run, create_run, exclusive, now
 from neurokd.spiking import to_spiking
 
 logger = logging.getLogger(__name__)
@@ -48,34 +48,41 @@ def fit(recipe: Recipe, path: Path, *, data_root: Path | None = None, progress: 
     validation data is kept; the test set is used once, at the end. Raises NeurokdError for data
     that is missing, a model that cannot be built, a loss that is not finite.
     """
-    from neurokd.teachers import teacher_of
-
     keep_freed_memory()
     dataset = load_dataset(recipe.data, data_root)
     parts = split(dataset, recipe.data.validation, recipe.seed)
     student = build_student(recipe, dataset.shape, len(dataset.classes))
     run = create_run(recipe, path)
-    if run.finished:
-        return run
-    run.save_split(parts)
+    with exclusive(run):
+        if not run.finished:
+            run.save_split(parts)
+            result = _train_and_measure(student, run, dataset, parts, data_root, progress)
+            write_json(run.path / "result.json", result)
+    return run
+
+
+def _train_and_measure(
+    student: nn.Module, run: Run, dataset: DataSet, parts: Split, data_root: Path | None, progress: bool
+) -> dict[str, Any]:
+    from neurokd.teachers import teacher_of
+
+    recipe = run.recipe
     teacher = teacher_of(recipe, dataset, data_root, progress=progress) if recipe.method.needs_teacher else None
     module = Distiller(student, recipe.method, recipe.training, recipe.seed)
     module.frozen = [load_model(teacher.run, dataset)] if teacher else []
     start = time.perf_counter()
     best_epoch = train(module, run, dataset, parts, progress)
     seconds = time.perf_counter() - start
-    measured = _measure(student, run, dataset, parts, recipe)
-    measured["student"]["best_epoch"] = best_epoch
-    wall_s = {"teacher": teacher.result["wall_s"]["student"] if teacher else None, "student": seconds}
-    write_json(
-        run.path / "result.json", {**measured, "teacher": teacher.describe() if teacher else None, "wall_s": wall_s}
-    )
-    return run
+    result = _measure(student, run, dataset, parts)
+    result["student"]["best_epoch"] = best_epoch
+    result["teacher"] = teacher.describe() if teacher else None
+    result["wall_s"] = {"teacher": teacher.result["wall_s"]["student"] if teacher else None, "student": seconds}
+    return result
 
 
-def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split, recipe: Recipe) -> dict[str, Any]:
+def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split) -> dict[str, Any]:
     """Everything `result.json` says about the student; here the test set is used."""
-    student.eval()
+    recipe = run.recipe
     validation = evaluate(student, dataset.train.subset(torch.as_tensor(parts.validation)))
     test = evaluate(student, dataset.test)
     network = getattr(student, "net", student)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from neurokd.errors import NeurokdError
 from neurokd.recipe import Recipe, parse_recipe
-from neurokd.runs import Run, create_run, find_run, find_unfinished, next_path
+from neurokd.runs import Run, create_run, exclusive, find_run, find_unfinished, next_path
 from neurokd.training import fit
 
 EPOCHS = 8
@@ -84,6 +84,16 @@ def test_a_run_is_complete(data: Path, tmp_path: Path) -> None:
     for name in ("recipe.yaml", "environment.json", "metrics.csv", "checkpoints/best.safetensors", "tensorboard"):
         assert (run.path / name).exists(), name
     assert find_run(None, tmp_path).path == run.path
+    # killed between the last epoch and the result: only the measuring is done again
+    (run.path / "result.json").unlink()
+    again = fit(recipe(data), run.path, progress=False).result()
+    assert again["student"] == result["student"] and again["teacher"]["reused"]
+
+
+def test_two_processes_do_not_train_one_run(data: Path, tmp_path: Path) -> None:
+    run = create_run(recipe(data), tmp_path / "run")
+    with exclusive(run), pytest.raises(NeurokdError, match="another process is training it"):
+        fit(recipe(data), run.path, progress=False)
 
 
 def test_resumed_equals_uninterrupted(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
