@@ -1,6 +1,7 @@
 """The artefact: `network.net`, `network.nir` and `manifest.json`, written whole and verified."""
 
 import hashlib
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,9 @@ def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]
     graph = lower(student, dataset.shape)
     calibration = _calibrate(graph, student, run, dataset)
     with atomic_folder(run.export) as folder:
-        nir.write(folder / "network.nir", graph)
+        memory = io.BytesIO()  # libhdf5 crashes on a disk that fills up, so it never writes to one
+        nir.write(memory, graph)
+        (folder / "network.nir").write_bytes(memory.getvalue())
         write_netx(calibration.quantized.network, folder / "network.net")
         network = read_netx(folder / "network.net")  # from here on, what the file says is what runs
         manifest = _measure(network, folder, student, run, dataset, calibration, options)

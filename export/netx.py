@@ -1,5 +1,6 @@
 """The network file: one HDF5 that stock lava-dl netx loads, with what netx cannot say beside it."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ def write_netx(network: LoihiNetwork, path: Path) -> None:
     """
     require_limits(network)
     chain = _chain(network)
-    with atomic_file(Path(path)) as part, h5py.File(part, "w") as file:
+    memory = io.BytesIO()  # libhdf5 crashes on a disk that fills up, so it never writes to one
+    with h5py.File(memory, "w") as file:
         layers = file.create_group("layer")
         _write_layer(layers, "input", network.input.shape)
         if network.input.kind == "bias":
@@ -41,6 +43,8 @@ def write_netx(network: LoihiNetwork, path: Path) -> None:
                 _write_layer(layers, "flatten", (connection.weight.shape[1],))
             _write_connection(_write_layer(layers, connection.kind, population.shape), connection, population)
         Extra.of(network).write(file)
+    with atomic_file(Path(path)) as part:
+        part.write_bytes(memory.getvalue())
 
 
 def read_netx(path: Path) -> LoihiNetwork:

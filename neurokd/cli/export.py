@@ -39,17 +39,17 @@ def export(
 
 def show_manifest(path: Path, manifest: dict[str, Any]) -> None:
     """Print the waterfall, the layers and the verdict."""
-    from rich.console import Console
+    from neurokd.cli.console import console
 
-    console = Console()
-    console.print(_waterfall(path, manifest))
-    console.print(_layers(manifest))
+    out = console()
+    out.print(_waterfall(path, manifest))
+    out.print(_layers(manifest))
     check = manifest["verification"]["lava"]
     if check["status"] == "skipped":
-        console.print(f"not verified on Lava: {check['reason']}", markup=False)
+        out.print(f"not verified on Lava: {check['reason']}", markup=False)
     else:
         versions = ", ".join(f"{name} {version}" for name, version in check["versions"].items())
-        console.print(
+        out.print(
             f"Lava ({versions}; {check['models']}): {check['mismatches']} differing of {check['compared']:,} compared, "
             f"{check['samples']} images x {check['timesteps']} steps, every neuron of every layer",
             markup=False,
@@ -74,7 +74,7 @@ def _layers(manifest: dict[str, Any]) -> Any:
     columns = ("layer", "shape", "weights", "threshold", "bias", "clipped", "saturated", "firing rate")
     table = Table(title="layers: integer weights, thresholds, and what the test images did to them")
     for column in columns:
-        table.add_column(column, justify="left" if column == "layer" else "right")
+        table.add_column(column, justify="left" if column == "layer" else "right", overflow="fold")
     for row in manifest["layers"]:
         table.add_row(
             row["name"],

@@ -25,11 +25,12 @@ def list_methods(as_json: Annotated[bool, typer.Option("--json", help="Print as 
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from neurokd.cli.console import console
 
     table = Table("method", "teacher", "coefficients (defaults)", "source")
     for row in rows:
         coefficients = ", ".join(f"{k}={v}" for k, v in row["coefficients"].items())
         table.add_row(row["name"], "yes" if row["needs_teacher"] else "no", coefficients, row["source"])
-    Console().print(table)
+    console().print(table)

@@ -78,15 +78,14 @@ def _test_images(run: Any, samples: int | None, data_root: Path | None) -> Any:
 
 
 def _show(result: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    from neurokd.cli.console import console
+
+    out = console()
     steps = ", ".join(f"t={t} {accuracy:.2%}" for t, accuracy in enumerate(result["accuracy_per_step"], start=1))
-    console.print(
-        f"{result['artefact']} on {result['backend']}: {result['samples']} images in {result['wall_s']:.1f} s"
-    )
-    console.print(f"accuracy: {steps}")
+    out.print(f"{result['artefact']} on {result['backend']}: {result['samples']} images in {result['wall_s']:.1f} s")
+    out.print(f"accuracy: {steps}")
     table = Table("layer", title="per image, summed over the steps")
     for column in ("spikes", "firing rate", "effective ACs", "effective MACs"):
         table.add_column(column, justify="right")
@@ -98,4 +97,4 @@ def _show(result: dict[str, Any]) -> None:
             f"{layer['effective_acs']:,.0f}",
             f"{layer['effective_macs']:,.0f}",
         )
-    console.print(table)
+    out.print(table)

@@ -45,8 +45,9 @@ def show_result(path: Path, result: dict[str, Any], as_json: bool) -> None:
 
         typer.echo(json.dumps({"run": str(path), **result}, indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from neurokd.cli.console import console
 
     student, teacher, data = result["student"], result["teacher"], result["data"]
     table = Table(title=f"{path}: {result['method']} on {data['name']}, {data['test']} test images")
@@ -58,4 +59,4 @@ def show_result(path: Path, result: dict[str, Any], as_json: bool) -> None:
         table.add_row(name, f"{teacher['parameters']:,}", f"{teacher['accuracy']:.2%}")
     for step, accuracy in enumerate(student["accuracy_per_step"], start=1):
         table.add_row(f"student {student['model']}, t = {step}", f"{student['parameters']:,}", f"{accuracy:.2%}")
-    Console().print(table)
+    console().print(table)

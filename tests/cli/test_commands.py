@@ -44,11 +44,12 @@ def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int = 2) -> str:
-    """Run a command that must fail with `code`; return its one line on stderr."""
+    """Run a command that must fail with `code`; return its one line on stderr (log lines, marked "|", may follow)."""
     capsys.readouterr()
     assert neurokd(arguments) == code
     error = capsys.readouterr().err
-    assert error.startswith("neurokd: ") and error.count("\n") == 1, error
+    first, *more = error.splitlines()
+    assert first.startswith("neurokd: ") and all(line.startswith("  | ") for line in more), error
     return error
 
 
