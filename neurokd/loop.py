@@ -37,7 +37,7 @@ def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress:
     )  # fmt: skip
     validation = batches(dataset.train, parts.validation, EVALUATION_BATCH, seed=recipe.seed)
     best = ModelCheckpoint(
-        run.checkpoints, "best", "val_accuracy", mode="max", save_last=True, enable_version_counter=False
+        run.checkpoints, "best", "val_score", mode="max", save_last=True, enable_version_counter=False
     )
     with _quiet():
         trainer = _trainer(module, run, best, progress)
