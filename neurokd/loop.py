@@ -21,6 +21,17 @@ from neurokd.runs import Run
 EVALUATION_BATCH = 256
 
 
+class _Bar(RichProgressBar):
+    """Lightning's bar without the name of the log folder."""
+
+    def get_metrics(
+        self, trainer: L.Trainer, pl_module: L.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """The running losses and accuracies."""
+        metrics = super().get_metrics(trainer, pl_module)
+        return {name: value for name, value in metrics.items() if name != "v_num"}
+
+
 def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress: bool) -> int:
     """Train from the last checkpoint of `run`, if there is one; leave the best weights in `module` and `run`.
 
@@ -58,7 +69,7 @@ def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress:
 
 
 def _trainer(module: Distiller, run: Run, best: ModelCheckpoint, progress: bool) -> L.Trainer:
-    bars: list[Callback] = [RichProgressBar(leave=False)] if progress else []
+    bars: list[Callback] = [_Bar(leave=False)] if progress else []
     return L.Trainer(
         max_epochs=module.config.epochs,
         precision=module.config.precision,

@@ -10,7 +10,7 @@ import typer
 
 def demo(
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/digits-tser-NNN.")] = None,
-    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar (in a terminal).")] = True,
 ) -> None:
     """Train a teacher and a T = 2 student on digits, export, verify against Lava, simulate, report."""
     from neurokd.cli.export import export

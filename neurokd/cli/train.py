@@ -1,5 +1,6 @@
 """neurokd train: train a recipe, or continue an interrupted run."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue the newest unfinished run.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME-NNN.")] = None,
     data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets.")] = None,
-    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar (in a terminal).")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a recipe: its teacher first (or reused), then the student; the test set is used once, at the end."""
@@ -34,7 +35,7 @@ def train(
         raise NeurokdError("train: name a recipe, e.g. recipes/digits-tser.yaml, or continue a run with --resume")
     else:
         path = out or next_path(wanted.name)
-    run = fit(wanted, path, data_root=data_root, progress=progress and not as_json)
+    run = fit(wanted, path, data_root=data_root, progress=progress and not as_json and sys.stdout.isatty())
     show_result(run.path, run.result(), as_json)
 
 

@@ -9,11 +9,13 @@ from torch import nn
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
 from neurokd.export.calibrate import float_logits, integer_logits
+from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
 from neurokd.export.network import CURRENT_LIMIT, MAX_BIAS, LoihiNetwork
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.quantize import quantize
 from neurokd.hardware.simulator import simulate
+from neurokd.models import build_model
 from neurokd.neurons import LIF
 from neurokd.spiking import SpikingNetwork, to_spiking
 
@@ -166,6 +168,22 @@ def test_clipping_is_counted() -> None:
     scales = quantize(graph, clip=0.5).scales
     assert quantize(graph).scales[1].clipped_fraction == 0.0
     assert scales[1].clipped_fraction > 0.0
+
+
+def test_vgg11_becomes_integers_within_the_limits() -> None:
+    """Eight convolutions, five pools, 32 x 32 x 3: the chain that users bring."""
+    torch.manual_seed(0)
+    student = to_spiking(build_model("vgg11", (3, 32, 32), 10, width=8), LIF(), 2).eval()
+    network = quantize(fold_average_pooling(lower(student, (3, 32, 32)))).network
+    assert check_limits(network) == []
+    assert [c.kind for c in network.connections] == ["conv"] * 8 + ["dense"]
+    assert network.populations[-1].shape == (10,) and network.connections[-1].weight.shape == (10, 64 * 2 * 2)
+
+
+def test_resnet18_is_refused_by_name() -> None:
+    student = to_spiking(build_model("resnet18", (3, 32, 32), 10, width=4), LIF(), 2)
+    with pytest.raises(NeurokdError, match=r"residual addition of 'blocks\S+conv2' and 'blocks"):
+        lower(student, (3, 32, 32))
 
 
 class _Residual(nn.Module):

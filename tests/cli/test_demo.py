@@ -1,0 +1,30 @@
+"""The demo, as `make demo` runs it, held to its promises."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from neurokd.cli.main import run as neurokd
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+def test_the_demo_keeps_its_promises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from neurokd.hardware.lava.environment import status
+
+    lava = status().python
+    monkeypatch.setenv("NEUROKD_LAVA_PYTHON", str(lava))
+    monkeypatch.setenv("NEUROKD_CACHE", str(tmp_path / "cache"))  # a teacher of its own
+    monkeypatch.chdir(tmp_path)
+    assert neurokd(["demo"]) == 0
+    folder = tmp_path / "runs" / "digits-tser-001"
+    result = json.loads((folder / "result.json").read_text())
+    manifest = json.loads((folder / "export" / "manifest.json").read_text())
+    lava_check = manifest["verification"]["lava"]
+    assert result["teacher"]["accuracy"] >= 0.98
+    assert manifest["accuracy_per_step"][-1] >= 0.97
+    assert lava_check["samples"] >= 200 and lava_check["mismatches"] == 0
+    assert lava_check["compared"] >= 200 * 2 * (4096 + 2048 + 1024 + 10)
+    assert lava_check["models"] == "stock netx and process models"
+    assert (folder / "report" / "report.html").stat().st_size > 10_000
