@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -24,12 +25,9 @@ EVALUATION_BATCH = 256
 class _Bar(RichProgressBar):
     """Lightning's bar without the name of the log folder."""
 
-    def get_metrics(
-        self, trainer: L.Trainer, pl_module: L.LightningModule
-    ) -> dict[str, int | str | float | dict[str, float]]:
+    def get_metrics(self, *arguments: Any) -> dict[str, Any]:
         """The running losses and accuracies."""
-        metrics = super().get_metrics(trainer, pl_module)
-        return {name: value for name, value in metrics.items() if name != "v_num"}
+        return {name: value for name, value in super().get_metrics(*arguments).items() if name != "v_num"}
 
 
 def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress: bool) -> int:

@@ -106,7 +106,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NeurokdError(f"'{path}': no such file") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NeurokdError(f"'{path}': damaged JSON: {error}") from error
     if not isinstance(value, dict):
         raise NeurokdError(f"'{path}': expected a JSON object, got {type(value).__name__}")

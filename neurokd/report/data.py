@@ -113,11 +113,11 @@ def _read_environment(path: Path) -> dict[str, str]:
 
     try:
         value = json.loads(_read_text(path), parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
+        if not isinstance(value, dict):
+            raise NeurokdError(f"{path}: expected an object, got {type(value).__name__}")
+        return dict(_flatten(value))
+    except (ValueError, RecursionError) as error:  # from Python 3.13 on, json reads deeper than we may recurse
         raise NeurokdError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise NeurokdError(f"{path}: expected an object, got {type(value).__name__}")
-    return dict(_flatten(value))
 
 
 def _flatten(value: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

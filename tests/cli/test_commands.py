@@ -197,8 +197,9 @@ def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "neurokd", "train"]
     pipe = subprocess.PIPE
     process = subprocess.Popen(
-        [*command, "small.yaml", "--no-progress"], cwd=tmp_path, stderr=pipe, stdout=pipe, text=True
-    )
+        [*command, "small.yaml", "--no-progress"], cwd=tmp_path, stderr=pipe, stdout=pipe, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests run in the background ignore it
+    )  # fmt: skip
     last = tmp_path / "runs/small-001/checkpoints/last.ckpt"
     deadline = time.monotonic() + 120
     while not last.exists() and time.monotonic() < deadline:

@@ -62,11 +62,16 @@ def test_a_signal_is_named(tmp_path: Path) -> None:
         run_child(script(tmp_path, "kill -SEGV $$"), tmp_path / "log", 10)
 
 
+def heed_ctrl_c() -> None:
+    """A shell that starts the tests in the background has told them, and their children, to ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_the_group(tmp_path: Path) -> None:
     command = script(tmp_path, "sleep 300 & sleep 300")
     code = "import sys; from pathlib import Path; from neurokd.hardware.lava.child import run_child; "
     code += f"run_child({command!r}, Path({str(tmp_path / 'log')!r}), 300)"
-    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
     wait_for(tmp_path / "group")
     os.kill(parent.pid, signal.SIGINT)
     assert "KeyboardInterrupt" in parent.communicate(timeout=30)[1]
