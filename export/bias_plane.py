@@ -5,6 +5,7 @@ chip's 13 bits. So the input gets one more channel that is `CONSTANT` everywhere
 carries the coarse part of the bias as an ordinary 8-bit weight, `bias_mant` carries the exact rest.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,15 @@ def split_bias(bias: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def widen(name: str, weight: IntArray, coarse: IntArray, size: tuple[int, ...], geometry: dict[str, Any]) -> IntArray:
-    """Append the constant channel to a convolution weight `[O, I, kH, kW]` over a map of `size` (H, W).
+    """Append the constant channel to a weight `[O, I, kH, kW]` or `[O, I * H * W]` over an image of `size` (H, W).
 
-    The coarse weights `[O]` sit on a tap that never reads padding, so every output sees the constant.
+    In a convolution the coarse weights `[O]` sit on a tap that never reads padding, so that every
+    output sees the constant; in a dense layer they sit on the plane's first pixel.
     """
+    if weight.ndim == 2:
+        flat = np.zeros((len(weight), math.prod(size)), weight.dtype)
+        flat[:, 0] = coarse
+        return np.concatenate([weight, flat], axis=1)
     tap = []
     for axis, (extent, kernel) in enumerate(zip(size, weight.shape[2:], strict=True)):
         stride, padding, dilation = (geometry[key][axis] for key in ("stride", "padding", "dilation"))

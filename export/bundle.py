@@ -18,6 +18,7 @@ from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate
 from neurokd.export.calibrate import Calibration, calibrate, float_logits
 from neurokd.export.lower import lower
+from neurokd.export.manifest import Scores, layer_rows, waterfall_rows
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.netx import read_netx, write_netx
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
@@ -94,7 +95,7 @@ def _measure(
     lava = witness(network, folder / "network.net", frames, labels, options.lava)
     teacher = run.result()["teacher"]
     scores = Scores(floats.accuracy_per_step[-1], accuracy[-1], agreement, len(images))
-    waterfall = _waterfall(teacher, len(dataset.test), scores, lava)
+    waterfall = waterfall_rows(teacher, len(dataset.test), scores, lava)
     return {
         "format": 1,
         "created": now(),
@@ -105,7 +106,7 @@ def _measure(
         "input": {
             "shape": list(network.input.shape), "kind": network.input.kind, "constant": network.input.constant,
         },
-        "layers": _layers(network, calibration, activity.to_json(), dict(trace.saturated)),
+        "layers": layer_rows(network, calibration, activity.to_json(), dict(trace.saturated)),
         "calibration": {
             "part": "training images", "samples": calibration.samples, "clip": calibration.clip,
             "agreement": {str(clip): share for clip, share in calibration.agreement.items()},
@@ -114,7 +115,7 @@ def _measure(
         "accuracy_per_step": accuracy,
         "verification": {"lava": lava},
         "activity": activity.to_json(),
-        "energy": _energy(activity, teacher),
+        "energy": estimate_energy(activity, teacher["macs"] if teacher else None),
         "environment": environment(),
     }  # fmt: skip
 
@@ -123,63 +124,3 @@ def _first(images: ImageSet, samples: int | None) -> ImageSet:
     if samples is None or samples >= len(images):
         return images
     return images.subset(torch.arange(samples))
-
-
-def _layers(
-    network: LoihiNetwork, calibration: Calibration, activity: dict[str, Any], saturated: dict[str, int]
-) -> list[dict[str, Any]]:
-    scales = {scale.name: scale for scale in calibration.quantized.scales}
-    measured = {layer["name"]: layer for layer in activity["layers"]}
-    rows = []
-    for population in network.populations:
-        (connection,) = network.incoming(population.name)
-        scale, bias = scales[population.name], population.bias
-        rows.append({
-            "name": population.name,
-            "kind": connection.kind,
-            "shape": list(population.shape),
-            "neurons": population.size,
-            "synapses": measured[population.name]["synapses"],
-            "weight_min": int(connection.weight.min()),
-            "weight_max": int(connection.weight.max()),
-            "threshold": int(population.threshold),
-            "bias_min": 0 if bias is None else int(bias.min()),
-            "bias_max": 0 if bias is None else int(bias.max()),
-            "decay_u": population.decay_u,
-            "decay_v": population.decay_v,
-            "scale": scale.scale,
-            "scale_limited_by": scale.limited_by,
-            "clipped_fraction": scale.clipped_fraction,
-            "saturated": int(saturated.get(population.name, 0)),
-            "firing_rate": measured[population.name]["firing_rate"],
-            "spikes_per_sample": measured[population.name]["spikes"],
-            "readout": population.name == network.readout,
-        })  # fmt: skip
-    return rows
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Test accuracy of float student and integer network, and the share of equal predictions."""
-
-    student: float
-    quantised: float
-    agreement: float
-    samples: int
-
-
-def _waterfall(teacher: dict[str, Any] | None, test: int, scores: Scores, lava: dict[str, Any]) -> list[dict[str, Any]]:
-    note = f"same prediction as the float student on {scores.agreement:.2%} of the images"
-    rows: list[dict[str, Any]] = []
-    if teacher is not None:
-        rows.append({"stage": "teacher", "accuracy": teacher["accuracy"], "samples": test, "note": teacher["model"]})
-    rows.append({"stage": "float student", "accuracy": scores.student, "samples": scores.samples, "note": None})
-    rows.append({"stage": "quantised", "accuracy": scores.quantised, "samples": scores.samples, "note": note})
-    if lava["status"] != "skipped":
-        same = f"the simulator on the same images: {lava['simulator_accuracy']:.2%}"
-        rows.append({"stage": "lava", "accuracy": lava["accuracy"], "samples": lava["samples"], "note": same})
-    return rows
-
-
-def _energy(activity: Any, teacher: dict[str, Any] | None) -> list[dict[str, Any]]:
-    return estimate_energy(activity, teacher["macs"] if teacher else None)

@@ -9,11 +9,10 @@ from typing import Any
 
 import nir
 import numpy as np
-import numpy.typing as npt
 
 from neurokd.errors import NeurokdError
 from neurokd.export.bias_plane import CONSTANT, split_bias, widen
-from neurokd.export.chain import chain_of
+from neurokd.export.float_layers import FloatLayer, float_layers
 from neurokd.export.network import (
     CURRENT_LIMIT,
     MAX_BIAS,
@@ -26,9 +25,6 @@ from neurokd.export.network import (
     LoihiNetwork,
     Population,
 )  # fmt: skip
-
-FloatArray = npt.NDArray[np.floating[Any]]
-PIXEL_MAX = 255
 
 
 @dataclass(frozen=True)
@@ -52,21 +48,6 @@ class Quantized:
     scales: tuple[LayerScale, ...]
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """One population to be: float weight and bias (current per unit threshold of the neuron), geometry."""
-
-    name: str
-    synapse: Any
-    neuron: nir.LIF | None
-    weight: FloatArray
-    bias: FloatArray
-    threshold: float
-    decay_v: int
-    input_max: int
-    shape: tuple[int, ...]
-
-
 def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] = ()) -> Quantized:
     """Quantise a pooled-away NIR chain `Input, (Conv2d | Affine | Flatten, LIF)*, Affine, Output`.
 
@@ -76,7 +57,7 @@ def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] 
     cannot be held, e.g. a population whose neurons differ in threshold.
     """
     timesteps, dt = int(graph.metadata["timesteps"]), float(graph.metadata["dt"])
-    layers = _layers(graph, dt)
+    layers = float_layers(graph, dt)
     populations: list[Population] = []
     connections: list[Connection] = []
     scales: list[LayerScale] = []
@@ -93,75 +74,21 @@ def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] 
         connections.append(connection)
         scales.append(LayerScale(layer.name, scale, clipped, limited_by))
         source = layer.name
-    shape = tuple(int(size) for size in chain_of(graph)[0][1].input_type["input"])
-    shape = (shape[0] + 1, *shape[1:]) if constant else shape
-    readout = layers[-1].name if layers[-1].neuron is None else None
+    channels, *size = layers[0].image
+    shape = (channels + 1 if constant else channels, *size)
     network = LoihiNetwork(
         input=InputSpec(shape, "graded", constant),
         populations=tuple(populations),
         connections=tuple(connections),
         timesteps=timesteps,
-        readout=readout,
-        logit_scale=1.0 / scales[-1].scale if readout else 1.0,
+        readout=source,
+        logit_scale=1.0 / scales[-1].scale,
         labels=labels,
     )
     return Quantized(network, tuple(scales))
 
 
-def _layers(graph: nir.NIRGraph, dt: float) -> list[_Layer]:
-    """Pair every synapse with the neuron after it; the last one may stand alone: the read-out."""
-    layers: list[_Layer] = []
-    synapse: tuple[str, Any] | None = None
-    for name, node in chain_of(graph)[1:]:
-        if isinstance(node, nir.Conv2d | nir.Affine):
-            if synapse is not None:
-                raise NeurokdError(f"layer '{name}': follows '{synapse[0]}' without neurons between; put nn.ReLU there")
-            synapse = (name, node)
-        elif isinstance(node, nir.LIF | nir.Output):
-            if synapse is None and isinstance(node, nir.LIF):
-                raise NeurokdError(f"layer '{name}': neurons without a convolution or linear layer before them")
-            if synapse is not None:
-                layers.append(_layer(name, synapse, node if isinstance(node, nir.LIF) else None, dt, first=not layers))
-            synapse = None
-        elif not isinstance(node, nir.Flatten):
-            raise NeurokdError(f"layer '{name}': {type(node).__name__} cannot be quantised for loihi2")
-    if not layers:
-        raise NeurokdError("graph: no layer with weights")
-    return layers
-
-
-def _layer(name: str, synapse: tuple[str, Any], neuron: nir.LIF | None, dt: float, *, first: bool) -> _Layer:
-    path, node = synapse
-    weight, bias = np.asarray(node.weight, np.float64), np.asarray(node.bias, np.float64)
-    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
-        raise NeurokdError(f"layer '{path}': NaN or infinite weights")
-    if not weight.any():
-        raise NeurokdError(f"layer '{path}': all weights are zero; nothing would ever reach the next layer")
-    threshold, decay_v = 0.0, 0
-    if neuron is not None:
-        forget = dt / _one_value(neuron.tau, name, "tau")
-        gain = forget * _one_value(neuron.r, name, "r")
-        threshold = _one_value(neuron.v_threshold, name, "v_threshold")
-        rest = [_one_value(neuron.v_leak, name, "v_leak"), _one_value(neuron.v_reset, name, "v_reset")]
-        if any(rest) or not 0.0 <= forget <= 1.0 or threshold <= 0.0 or gain <= 0.0:
-            raise NeurokdError(f"layer '{name}': needs v_leak = v_reset = 0, dt <= tau, r > 0 and v_threshold > 0")
-        weight, bias, decay_v = weight * gain, bias * gain, round(forget * MAX_DECAY)
-    shape = tuple(int(size) for size in node.output_type["output"])
-    label = name if neuron is not None else path
-    input_max = PIXEL_MAX if first else 1
-    return _Layer(label, node, neuron, weight / input_max, bias, threshold, decay_v, input_max, shape)
-
-
-def _one_value(values: Any, name: str, field: str) -> float:
-    unique = np.unique(np.asarray(values, np.float64))
-    if unique.size != 1:
-        raise NeurokdError(
-            f"layer '{name}': neurons differ in {field} ({unique[0]:g} to {unique[-1]:g}); use one value"
-        )
-    return float(unique[0])
-
-
-def _scale(layer: _Layer, clip: float, timesteps: int) -> tuple[float, str, bool]:
+def _scale(layer: FloatLayer, clip: float, timesteps: int) -> tuple[float, str, bool]:
     """The largest scale within all limits, the limit that binds, and whether a bias plane is used."""
     per_output = layer.weight.reshape(layer.weight.shape[0], -1)
     steps = timesteps if layer.neuron is None else 1  # the read-out sums over the steps
@@ -183,7 +110,7 @@ def _scale(layer: _Layer, clip: float, timesteps: int) -> tuple[float, str, bool
     return limits[limited_by], limited_by, plane
 
 
-def _reach(layer: _Layer, population: Population, connection: Connection, timesteps: int) -> int:
+def _reach(layer: FloatLayer, population: Population, connection: Connection, timesteps: int) -> int:
     """The largest sum that the integers can make: in one step, or over all steps for the read-out."""
     weight = connection.weight.reshape(connection.weight.shape[0], -1)
     sums = np.maximum(weight.clip(min=0).sum(axis=1), -weight.clip(max=0).sum(axis=1)) * layer.input_max
@@ -192,11 +119,11 @@ def _reach(layer: _Layer, population: Population, connection: Connection, timest
     return timesteps * int((sums + (0 if population.bias is None else np.abs(population.bias))).max())
 
 
-def _can_widen(layer: _Layer) -> bool:
-    return layer.input_max > 1 and isinstance(layer.synapse, nir.Conv2d) and int(layer.synapse.groups) == 1
+def _can_widen(layer: FloatLayer) -> bool:
+    return layer.input_max > 1 and (isinstance(layer.synapse, nir.Affine) or int(layer.synapse.groups) == 1)
 
 
-def _integers(layer: _Layer, source: str, scale: float, plane: bool) -> tuple[Population, Connection, float]:
+def _integers(layer: FloatLayer, source: str, scale: float, plane: bool) -> tuple[Population, Connection, float]:
     wanted = layer.weight * scale
     weight: IntArray = np.clip(2 * np.round(wanted / 2), -MAX_WEIGHT, MAX_WEIGHT).astype(np.int64)
     clipped = float((np.abs(wanted) > MAX_WEIGHT + 1).mean())
@@ -207,7 +134,7 @@ def _integers(layer: _Layer, source: str, scale: float, plane: bool) -> tuple[Po
         geometry["groups"] = int(layer.synapse.groups)
     if plane:
         coarse, bias = split_bias(bias)
-        weight = widen(layer.name, weight, coarse, tuple(layer.synapse.input_type["input"][1:]), geometry)
+        weight = widen(layer.name, weight, coarse, layer.image[1:], geometry)
     threshold = MAX_THRESHOLD if layer.neuron is None else round(layer.threshold * scale)
     if threshold < 1:
         raise NeurokdError(f"layer '{layer.name}': its weights are too large beside its threshold (scale {scale:g})")

@@ -215,6 +215,7 @@ _HEAD = (nn.Flatten(), nn.Linear(4 * 12 * 8, 5))
         (_broken(nn.Conv2d(4, 4, 3, padding="same"), *_HEAD), "layer '2': padding 'same'"),
         (_broken(nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1), *_HEAD), "layer '3': follows '2' without neurons"),
         (_broken(nn.Linear(8, 5), nn.Flatten()), "layer '2': Linear on an input of shape"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(2 * 12 * 8, 5), nn.ReLU()), "layer '2': neurons at the end"),
         (_Residual(), "residual addition of 'relu' and 'conv'"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
