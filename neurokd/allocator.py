@@ -1,4 +1,4 @@
-"""Keep freed memory in the process on Linux, where returning it costs half of a CPU training step."""
+"""Keep freed memory in the process on Linux, where giving it back slows training on a CPU."""
 
 import ctypes
 import logging
