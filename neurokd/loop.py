@@ -19,6 +19,8 @@ from neurokd.distiller import Distiller
 from neurokd.errors import NeurokdError
 from neurokd.runs import Run
 
+logger = logging.getLogger(__name__)
+
 EVALUATION_BATCH = 256
 
 
@@ -28,6 +30,17 @@ class _Bar(RichProgressBar):
     def get_metrics(self, *arguments: Any) -> dict[str, Any]:
         """The running losses and accuracies."""
         return {name: value for name, value in super().get_metrics(*arguments).items() if name != "v_num"}
+
+
+class _EpochLog(Callback):
+    """One line an epoch where there is no bar: a log that says nothing for half an hour looks dead."""
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Log the validation accuracy."""
+        accuracy = float(trainer.callback_metrics["val_accuracy"])
+        logger.info(
+            "epoch %d/%d: validation accuracy %.2f %%", trainer.current_epoch + 1, trainer.max_epochs, 100 * accuracy
+        )
 
 
 def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress: bool) -> int:
@@ -67,7 +80,7 @@ def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress:
 
 
 def _trainer(module: Distiller, run: Run, best: ModelCheckpoint, progress: bool) -> L.Trainer:
-    bars: list[Callback] = [_Bar(leave=False)] if progress else []
+    bars: list[Callback] = [_Bar(leave=False) if progress else _EpochLog()]
     return L.Trainer(
         max_epochs=module.config.epochs,
         precision=module.config.precision,

@@ -63,7 +63,7 @@ def teacher_of(recipe: Recipe, dataset: DataSet, data_root: Path | None, *, prog
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         reused = Run(path).finished
-        logger.info("teacher %s: %s", path.name, "reused from the cache" if reused else "training")
+        logger.info("teacher %s: %s", path.name, "reused from the cache" if reused else "training it first")
         run = fit(wanted, path, data_root=data_root, progress=progress)
     return Teacher(run, run.result(), count_macs(_ann(wanted, dataset), dataset.shape), reused)
 

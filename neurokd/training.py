@@ -70,6 +70,7 @@ def _train_and_measure(
     teacher = teacher_of(recipe, dataset, data_root, progress=progress) if recipe.method.needs_teacher else None
     module = Distiller(student, recipe.method, recipe.training, recipe.seed)
     module.frozen = [load_model(teacher.run, dataset)] if teacher else []
+    logger.info("training '%s' in %s", recipe.model.name, run.path)
     start = time.perf_counter()
     best_epoch = train(module, run, dataset, parts, progress)
     seconds = time.perf_counter() - start

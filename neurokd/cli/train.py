@@ -1,5 +1,6 @@
 """neurokd train: train a recipe, or continue an interrupted run."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,8 +36,18 @@ def train(
         raise NeurokdError("train: name a recipe, e.g. recipes/digits-tser.yaml, or continue a run with --resume")
     else:
         path = out or next_path(wanted.name)
+    show_log()
     run = fit(wanted, path, data_root=data_root, progress=progress and not as_json and sys.stdout.isatty())
     show_result(run.path, run.result(), as_json)
+
+
+def show_log() -> None:
+    """Let the modules' notes (teacher reused, epochs) through to stderr."""
+    notes = logging.getLogger("neurokd")
+    if not notes.handlers:
+        notes.addHandler(logging.StreamHandler())
+    notes.setLevel(logging.INFO)
+    notes.propagate = False  # a library may have given the root a handler of its own
 
 
 def show_result(path: Path, result: dict[str, Any], as_json: bool) -> None:
