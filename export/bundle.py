@@ -13,7 +13,7 @@ from torch import nn
 
 from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet, ImageSet
-from neurokd.data.splits import split, stratified
+from neurokd.data.splits import stratified
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate
 from neurokd.export.calibrate import Calibration, calibrate, float_logits
@@ -72,10 +72,9 @@ def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]
 
 
 def _calibrate(graph: nir.NIRGraph, student: nn.Module, run: Run, dataset: DataSet) -> Calibration:
-    recipe = run.recipe
     labels = dataset.train.labels.numpy()
-    training = split(dataset, recipe.data.validation, recipe.seed).train
-    chosen = training[stratified(labels[training], min(CALIBRATION_SAMPLES, len(training)), recipe.seed)]
+    training = run.load_split().train
+    chosen = training[stratified(labels[training], min(CALIBRATION_SAMPLES, len(training)), run.recipe.seed)]
     images = dataset.train.subset(torch.from_numpy(chosen))
     return calibrate(fold_average_pooling(graph), student, images, dataset.classes)
 

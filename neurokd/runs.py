@@ -15,6 +15,7 @@ from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -98,6 +99,15 @@ class Run:
         """Write the indices into the training images and their part."""
         with atomic_file(self.path / "splits.npz") as part, part.open("wb") as file:
             np.savez(file, train=split.train, validation=split.validation)
+
+    def load_split(self) -> Split:
+        """The indices that the run was trained with; NeurokdError if the file is missing or damaged."""
+        path = self.path / "splits.npz"
+        try:
+            with np.load(path, allow_pickle=False) as parts:
+                return Split(parts["train"], parts["validation"])
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+            raise NeurokdError(f"'{path}': missing or damaged; train the run again") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

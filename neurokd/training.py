@@ -45,8 +45,9 @@ def fit(recipe: Recipe, path: Path, *, data_root: Path | None = None, progress: 
     """Train `recipe` into the run folder `path`, continuing there if it was interrupted.
 
     The teacher is trained first, or taken from the cache (`neurokd.teachers`). The best epoch on
-    validation data is kept; the test set is used once, at the end. Raises NeurokdError for data
-    that is missing, a model that cannot be built, a loss that is not finite.
+    validation data is kept; the test set is used once, at the end. On Linux this process keeps the
+    memory it frees from here on (`neurokd.allocator`). Raises NeurokdError for data that is missing,
+    a model that cannot be built, a loss that is not finite.
     """
     keep_freed_memory()
     dataset = load_dataset(recipe.data, data_root)

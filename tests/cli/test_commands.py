@@ -166,6 +166,15 @@ def test_data_that_changed_since_training_is_refused(project: Path, capsys: pyte
     assert "the test images are not those of run" in fails(capsys, ["export", "--lava", "off"])
 
 
+@pytest.mark.parametrize("content", [b"", b"PK not a zip", None])
+def test_a_damaged_split_is_named(project: Path, capsys: pytest.CaptureFixture[str], content: bytes | None) -> None:
+    split = Path("runs/small-001/splits.npz")
+    split.unlink()
+    if content is not None:
+        split.write_bytes(content)
+    assert "splits.npz" in fails(capsys, ["export", "--lava", "off"])
+
+
 def test_weights_of_another_model(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = Path("runs/small-001/recipe.yaml")
     recipe.write_text(recipe.read_text().replace("width: 4", "width: 8"))
