@@ -58,6 +58,11 @@ class Distiller(L.LightningModule):
         self.log_dict({"val_accuracy": accuracy, "val_loss": loss}, prog_bar=True, batch_size=len(batch[1]))
         self.log("val_score", accuracy - TIE_WEIGHT * loss, batch_size=len(batch[1]))
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep code out of the file: torch 2.3 puts a function into the state of OneCycleLR, which has it anyway."""
+        for state in checkpoint["lr_schedulers"]:
+            state.pop("anneal_func", None)
+
     def configure_optimizers(self) -> Any:
         """The optimiser and schedule of the recipe."""
         c = self.config
