@@ -20,6 +20,8 @@ from neurokd.cli.simulate import simulate
 from neurokd.cli.train import train
 from neurokd.errors import NeurokdError
 
+INTERRUPTED = 130  # what some versions of typer return after Ctrl-C; others raise Abort
+
 app = typer.Typer(
     name="neurokd",
     help="From an ANN to a verified low-latency spiking network on Loihi-style hardware.",
@@ -75,6 +77,8 @@ def run(arguments: list[str]) -> int:
         if usage is None:
             raise
         return _fail(usage, 2, error)
+    if result == INTERRUPTED:
+        return _fail("interrupted", 2, KeyboardInterrupt())
     return result if isinstance(result, int) else 0
 
 

@@ -201,6 +201,29 @@ def test_a_full_disk_leaves_nothing_half_written(project: Path, size: int) -> No
     assert sorted(Path("runs/small-001").iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (["export", "--lava", "off"], "neurokd.export.bundle.simulate"),
+        (["simulate"], "neurokd.hardware.simulator.simulate"),
+        (["report"], "neurokd.report.write.write_report"),
+        (["doctor"], "neurokd.hardware.lava.environment.status"),
+    ],
+)
+def test_ctrl_c_is_one_line_everywhere(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], where: str
+) -> None:
+    assert neurokd(["export", "--lava", "off"]) == 0
+    before = sorted(path for path in project.rglob("*"))
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, interrupt)
+    assert fails(capsys, arguments) == "neurokd: interrupted\n"
+    assert sorted(path for path in project.rglob("*")) == before
+
+
 def test_ctrl_c_leaves_a_run_that_resumes(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(RECIPE.replace("epochs: 2", "epochs: 40"))
     command = [sys.executable, "-m", "neurokd", "train"]
