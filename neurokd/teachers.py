@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from torch import nn
 
 from neurokd.cache import cache_dir
 from neurokd.data.images import DataSet
-from neurokd.models import build_model
-from neurokd.models.macs import count_macs
 from neurokd.recipe import Recipe
 from neurokd.runs import Run
 
@@ -25,7 +22,6 @@ class Teacher:
 
     run: Run
     result: dict[str, Any]
-    macs: int
     reused: bool
 
     def describe(self) -> dict[str, Any]:
@@ -34,7 +30,7 @@ class Teacher:
         return {
             "model": student["model"],
             "parameters": student["parameters"],
-            "macs": self.macs,
+            "macs": student["macs"],
             "accuracy": student["accuracy"],
             "validation_accuracy": student["validation_accuracy"],
             "reused": self.reused,
@@ -47,8 +43,11 @@ def teacher_key(recipe: Recipe, dataset: DataSet) -> str:
 
     Equal content, equal teacher; a changed model of the same name is another teacher.
     """
-    digest = hashlib.sha256(recipe.teacher_recipe().model_dump_json().encode())
-    tensors = _ann(recipe.teacher_recipe(), dataset).state_dict()
+    from neurokd.training import build_ann
+
+    wanted = recipe.teacher_recipe()
+    digest = hashlib.sha256(wanted.model_dump_json().encode())
+    tensors = build_ann(wanted, dataset.shape, len(dataset.classes)).state_dict()
     digest.update(repr([(name, tuple(tensor.shape)) for name, tensor in tensors.items()]).encode())
     digest.update(dataset.train.fingerprint().encode())
     return digest.hexdigest()[:16]
@@ -65,8 +64,4 @@ def teacher_of(recipe: Recipe, dataset: DataSet, data_root: Path | None, *, prog
         reused = Run(path).finished
         logger.info("teacher %s: %s", path.name, "reused from the cache" if reused else "training it first")
         run = fit(wanted, path, data_root=data_root, progress=progress)
-    return Teacher(run, run.result(), count_macs(_ann(wanted, dataset), dataset.shape), reused)
-
-
-def _ann(recipe: Recipe, dataset: DataSet) -> nn.Module:
-    return build_model(recipe.model.name, dataset.shape, len(dataset.classes), **recipe.model.options())
+    return Teacher(run, run.result(), reused)

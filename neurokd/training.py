@@ -26,10 +26,15 @@ from neurokd.spiking import to_spiking
 logger = logging.getLogger(__name__)
 
 
+def build_ann(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The untrained ANN of a recipe, before any activation is swapped."""
+    return build_model(recipe.model.name, shape, classes, **recipe.model.options())
+
+
 def build_student(recipe: Recipe, dataset_shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The untrained network of a recipe: spiking, or the plain ANN for `neuron: null`."""
     L.seed_everything(recipe.seed, verbose=False)
-    ann = build_model(recipe.model.name, dataset_shape, classes, **recipe.model.options())
+    ann = build_ann(recipe, dataset_shape, classes)
     model = ann if recipe.neuron is None else to_spiking(ann, recipe.neuron, recipe.timesteps)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
@@ -105,10 +110,7 @@ def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split) -> di
         "student": {
             "model": recipe.model.name,
             "parameters": sum(p.numel() for p in network.parameters()),
-            "macs": count_macs(
-                build_model(recipe.model.name, dataset.shape, len(dataset.classes), **recipe.model.options()),
-                dataset.shape,
-            ),
+            "macs": count_macs(build_ann(recipe, dataset.shape, len(dataset.classes)), dataset.shape),
             "accuracy": test.accuracy_per_step[-1],
             "accuracy_per_step": test.accuracy_per_step,
             "validation_accuracy": validation.accuracy_per_step[-1],
