@@ -15,7 +15,6 @@ from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet, ImageSet
 from neurokd.data.splits import stratified
 from neurokd.errors import NeurokdError
-from neurokd.evaluation import evaluate
 from neurokd.export.calibrate import Calibration, calibrate, float_logits
 from neurokd.export.lower import lower
 from neurokd.export.manifest import Scores, layer_rows, waterfall_rows
@@ -88,12 +87,12 @@ def _measure(
     frames = network.input.encode(images.images.numpy())[np.newaxis]
     trace = simulate(network, frames, record="counts")
     accuracy = trace.accuracy(labels)
-    floats = evaluate(student, images)
-    agreement = float((trace.predictions()[-1] == float_logits(student, images).argmax(1)).mean())
+    floats = float_logits(student, images).argmax(axis=1)
+    agreement = float((trace.predictions()[-1] == floats).mean())
     activity = measure_activity(network, trace)
     lava = witness(network, folder / "network.net", frames, labels, options.lava)
     teacher = run.result()["teacher"]
-    scores = Scores(floats.accuracy_per_step[-1], accuracy[-1], agreement, len(images))
+    scores = Scores(float((floats == labels).mean()), accuracy[-1], agreement, len(images))
     waterfall = waterfall_rows(teacher, len(dataset.test), scores, lava)
     return {
         "format": 1,
