@@ -8,6 +8,7 @@ from torch import nn
 
 from neurokd.distill import Objective
 from neurokd.errors import NeurokdError
+from neurokd.evaluation import logits_per_step
 from neurokd.pixels import to_input
 from neurokd.recipe import TrainingConfig
 
@@ -75,12 +76,6 @@ class Distiller(L.LightningModule):
             optimizer = torch.optim.AdamW(groups, lr=c.lr)
         scheduler = _schedule(optimizer, c, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-def logits_per_step(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Logits `[T, B, C]` of a spiking network, `[1, B, C]` of an ANN."""
-    logits: torch.Tensor = model(images)
-    return logits if logits.ndim == 3 else logits.unsqueeze(0)
 
 
 def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig, steps: int) -> Any:

@@ -23,6 +23,12 @@ class Evaluation:
     firing_rate: dict[str, float]
 
 
+def logits_per_step(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """Logits `[T, B, C]` of a spiking network, `[1, B, C]` of an ANN."""
+    logits: torch.Tensor = model(images)
+    return logits if logits.ndim == 3 else logits.unsqueeze(0)
+
+
 @torch.no_grad()
 def evaluate(model: nn.Module, images: ImageSet, batch_size: int = 256) -> Evaluation:
     """Evaluate `model` (left in evaluation mode) on all `images`."""
@@ -32,8 +38,7 @@ def evaluate(model: nn.Module, images: ImageSet, batch_size: int = 256) -> Evalu
     with _firing_rates(model) as rates:
         for start in range(0, len(images), batch_size):
             labels = images.labels[start : start + batch_size].to(device)
-            logits: torch.Tensor = model(to_input(images.images[start : start + batch_size].to(device)))
-            logits = logits if logits.ndim == 3 else logits.unsqueeze(0)
+            logits = logits_per_step(model, to_input(images.images[start : start + batch_size].to(device)))
             right = (logits.cumsum(dim=0).argmax(dim=-1) == labels).sum(dim=1)
             correct = right if correct is None else correct + right
     if correct is None:
