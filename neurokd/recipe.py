@@ -45,9 +45,13 @@ class TrainingConfig(_Section):
 
 
 class TeacherConfig(_Section):
-    """The ANN that is distilled: trained on the same split, kept and reused by content."""
+    """The ANN that is distilled: trained on the same split, kept and reused by content.
+
+    It has a seed of its own, so that several seeds of a student learn from one teacher.
+    """
 
     model: ModelConfig
+    seed: int = Field(default=0, ge=0)
     training: TrainingConfig = TrainingConfig()
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
 
@@ -74,12 +78,12 @@ class Recipe(_Section):
         return self
 
     def teacher_recipe(self) -> "Recipe":
-        """The recipe that trains the teacher: same data, split and seed, no neurons."""
+        """The recipe that trains the teacher: same data and split, no neurons."""
         if self.teacher is None:
             raise ValueError(f"recipe '{self.name}': has no teacher")
         return Recipe(
             name=f"teacher-{self.teacher.model.name.rpartition(':')[2]}",
-            seed=self.seed,
+            seed=self.teacher.seed,
             data=self.data,
             model=self.teacher.model,
             neuron=None,

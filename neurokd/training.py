@@ -56,7 +56,7 @@ def fit(recipe: Recipe, path: Path, *, data_root: Path | None = None, progress: 
     """
     keep_freed_memory()
     dataset = load_dataset(recipe.data, data_root)
-    parts = split(dataset, recipe.data.validation, recipe.seed)
+    parts = split(dataset, recipe.data.validation, recipe.data.split_seed)
     student = build_student(recipe, dataset.shape, len(dataset.classes))
     run = create_run(recipe, path)
     with exclusive(run):

@@ -113,8 +113,11 @@ def test_resumed_equals_uninterrupted(data: Path, tmp_path: Path, monkeypatch: p
 def test_the_teacher_is_trained_once_and_reused_by_content(data: Path, tmp_path: Path) -> None:
     first = fit(recipe(data), tmp_path / "a", progress=False).result()["teacher"]
     again = fit(recipe(data, timesteps=1), tmp_path / "b", progress=False).result()["teacher"]
-    other = fit(recipe(data, seed=1), tmp_path / "c", progress=False).result()["teacher"]
-    assert (first["reused"], again["reused"], other["reused"]) == (False, True, False)
+    seeded = fit(recipe(data, seed=1), tmp_path / "c", progress=False).result()["teacher"]
+    assert (first["reused"], again["reused"], seeded["reused"]) == (False, True, True)
+    teacher = {"model": {"name": "vgg-tiny", "width": 4}, "seed": 1, "training": {"epochs": 1, "batch_size": 16}}
+    other = fit(recipe(data, teacher=teacher), tmp_path / "d", progress=False).result()["teacher"]
+    assert not other["reused"]
     assert first["key"] == again["key"] != other["key"]
 
 

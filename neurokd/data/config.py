@@ -41,6 +41,8 @@ class DataConfig(BaseModel):
     """Folder of `image-folder` and `arrays`; relative to the data root unless absolute."""
     validation: float = Field(default=0.1, gt=0, lt=1)
     """The part of the training images that selects the model; the test images never do."""
+    split_seed: int = Field(default=0, ge=0, lt=2**32)
+    """Which training images those are: apart from the recipe's seed, so that several seeds share data and teacher."""
     train_samples: PositiveInt | None = None
     """Use only this many training images: a fixed, stratified choice."""
     augment: AugmentConfig = AugmentConfig()
