@@ -1,12 +1,15 @@
 """One LightningModule for ANN and SNN: it trains a student by an objective."""
 
+import math
 from typing import Any
 
 import lightning as L
 import torch
 from torch import nn
 
-from neurokd.distill import Objective
+from neurokd.distill import Objective, Observed, Terms
+from neurokd.distill.features import FeatureObjective
+from neurokd.distill.pairing import Pairing
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import logits_per_step
 from neurokd.pixels import to_input
@@ -16,40 +19,82 @@ TIE_WEIGHT = 1e-5  # of the validation loss in the score: below one image in 10,
 
 
 class Distiller(L.LightningModule):
-    """Trains `student` by `objective`, beside a frozen teacher where the objective asks for one."""
+    """Trains `student` by `objective`, beside a frozen `teacher` where the objective asks for one.
 
-    def __init__(self, student: nn.Module, objective: Objective, config: TrainingConfig, seed: int = 0) -> None:
+    `sample` is a few images `[B, C, H, W]` in [0, 1], from which the logits and features of both networks are
+    measured before anything is trained. Raises NeurokdError where they do not fit together.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        objective: Objective,
+        config: TrainingConfig,
+        seed: int = 0,
+        *,
+        teacher: nn.Module | None = None,
+        sample: torch.Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.student = student
         self.objective = objective
         self.config = config
         self.seed = seed
         self.frozen: list[nn.Module] = []  # a list, so that the teacher is not saved with the student
+        self.adapters: nn.Module | None = None
+        self.pairing: Pairing | None = None
+        if teacher is not None and sample is not None:
+            self._take(teacher, sample)
+
+    def _take(self, teacher: nn.Module, sample: torch.Tensor) -> None:
+        """Freeze the teacher, compare the logits, find the features and make the parts that fit them."""
+        teacher.eval().requires_grad_(False)
+        self.frozen = [teacher]
+        with torch.no_grad():
+            ours = self.student.eval()(sample).shape[-1]
+            theirs = teacher(sample).shape[-1]
+        if ours != theirs:
+            raise NeurokdError(f"the teacher has {theirs} classes, the student {ours}; give both the same")
+        if isinstance(self.objective, FeatureObjective):
+            self.pairing = Pairing(self.objective, self.student, teacher, sample)
+            torch.manual_seed(self.seed)
+            self.adapters = self.objective.adapters(self.pairing.shapes)
 
     def on_fit_start(self) -> None:
         """Bring the teacher to the student's device."""
         for teacher in self.frozen:
-            teacher.to(self.device).eval().requires_grad_(False)
+            teacher.to(self.device)
 
     def on_train_epoch_start(self) -> None:
         """Seed dropout and the like by the epoch, so that a resumed run repeats an uninterrupted one."""
         torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
-        """Loss of one batch; NeurokdError if it is not finite."""
+        """Loss of one batch; NeurokdError if it is negative or not finite."""
         images, labels = to_input(batch[0]), batch[1]
         with torch.no_grad():
             teacher = self.frozen[0](images) if self.frozen else None
-        result = self.objective(logits_per_step(self.student, images), labels, teacher)
-        if not torch.isfinite(result.loss):
-            terms = ", ".join(f"{name} {value.item():g}" for name, value in result.terms.items())
-            raise NeurokdError(
-                f"training: the loss is {result.loss.item()} at epoch {self.current_epoch}, batch {index} ({terms}); "
-                "lower training.lr or the objective's weights"
-            )
+        logits = logits_per_step(self.student, images)
+        features = self.pairing.features() if self.pairing else []
+        result = self.objective(Observed(logits, labels, teacher, features, self.current_epoch), self.adapters)
+        if self.pairing:
+            self.pairing.clear()
+        loss = result.loss
+        if not 0.0 <= loss.item() < math.inf:
+            raise self._spoilt(result, index)
         self.log_dict({f"train_{k}": v for k, v in result.terms.items()}, on_epoch=True, on_step=False)
-        self.log("train_loss", result.loss, on_epoch=True, on_step=False, prog_bar=True)
-        return result.loss
+        self.log("train_loss", loss, on_epoch=True, on_step=False, prog_bar=True)
+        return loss
+
+    def _spoilt(self, result: Terms, index: int) -> NeurokdError:
+        """What was wrong with a loss, where, and what to do."""
+        terms = ", ".join(f"{result.weights[name]:g} x {name} {value.item():g}" for name, value in result.terms.items())
+        kept = "the checkpoint of the epoch before is kept" if self.current_epoch else "no epoch was complete"
+        return NeurokdError(
+            f"training: the loss is {result.loss.item():g} at epoch {self.current_epoch}, batch {index}, step "
+            f"{self.global_step}, because of '{result.culprit()}' ({terms}); lower training.lr or this term's weight "
+            f"in the method; {kept}"
+        )
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> None:
         """Accuracy and loss of the mean logits on validation data, and the score that chooses the epoch."""
@@ -67,8 +112,8 @@ class Distiller(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimiser and schedule of the recipe."""
         c = self.config
-        decayed = [p for p in self.student.parameters() if p.ndim > 1]
-        others = [p for p in self.student.parameters() if p.ndim <= 1]  # BN and biases: no decay
+        decayed = [p for p in self.parameters() if p.ndim > 1]
+        others = [p for p in self.parameters() if p.ndim <= 1]  # BN and biases: no decay
         groups = [{"params": decayed, "weight_decay": c.weight_decay}, {"params": others, "weight_decay": 0.0}]
         if c.optimizer == "sgd":
             optimizer: torch.optim.Optimizer = torch.optim.SGD(groups, lr=c.lr, momentum=c.momentum, nesterov=True)

@@ -11,6 +11,7 @@ from neurokd.data.config import DataConfig
 from neurokd.distill import CE, Method
 from neurokd.errors import NeurokdError
 from neurokd.neurons import LIF
+from neurokd.qcfs import QCFSConfig
 
 
 class _Section(BaseModel):
@@ -51,20 +52,27 @@ class TeacherConfig(_Section):
     """
 
     model: ModelConfig
+    qcfs: QCFSConfig | None = None
     seed: int = Field(default=0, ge=0)
     training: TrainingConfig = TrainingConfig()
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 
 class Recipe(_Section):
-    """One experiment. `neuron: null` trains the plain ANN, which is how teachers are made."""
+    """One experiment. `neuron: null` trains the plain ANN, which is how teachers are made.
+
+    `start: converted` makes three stages of one recipe, as HSD has them: the teacher is an ANN over QCFS, the
+    student its conversion, and `method` the loss that fine-tunes it.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int = Field(default=0, ge=0)
     data: DataConfig
     model: ModelConfig
     neuron: LIF | None = LIF()
+    qcfs: QCFSConfig | None = None
     timesteps: int = Field(default=4, ge=1, le=64)
+    start: Literal["random", "teacher", "converted"] = "random"
     method: Method = Field(default=CE())
     training: TrainingConfig = TrainingConfig()
     teacher: TeacherConfig | None = None
@@ -73,9 +81,20 @@ class Recipe(_Section):
     def _parts_fit(self) -> "Recipe":
         if self.method.needs_teacher and self.teacher is None:
             raise ValueError(f"method '{self.method.name}' distils a teacher; add a 'teacher' section")
+        if self.start != "random" and self.teacher is None:
+            raise ValueError(f"start: {self.start} takes the weights of a teacher; add a 'teacher' section")
+        if self.start == "converted" and self.teacher and (not self.teacher.qcfs or self.teacher.model != self.model):
+            raise ValueError("start: converted needs a teacher with the student's model and a 'qcfs' section")
+        if self.neuron is not None and self.qcfs:
+            raise ValueError("qcfs is an activation of plain ANNs (neuron: null); of a teacher it is teacher.qcfs")
         if self.neuron is None and (self.timesteps != 1 or self.method.needs_teacher):
             raise ValueError("a plain ANN (neuron: null) has timesteps: 1 and method: {name: ce}")
         return self
+
+    @property
+    def uses_teacher(self) -> bool:
+        """Whether a teacher is trained: a `teacher` section that neither method nor start needs is left alone."""
+        return self.method.needs_teacher or self.start != "random"
 
     def teacher_recipe(self) -> "Recipe":
         """The recipe that trains the teacher: same data and split, no neurons."""
@@ -87,6 +106,7 @@ class Recipe(_Section):
             data=self.data,
             model=self.teacher.model,
             neuron=None,
+            qcfs=self.teacher.qcfs,
             timesteps=1,
             method=CE(label_smoothing=self.teacher.label_smoothing),
             training=self.teacher.training,

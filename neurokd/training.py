@@ -10,18 +10,22 @@ import torch
 from torch import nn
 
 from neurokd.allocator import keep_freed_memory
+from neurokd.conversion import convert, to_qcfs
 from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet, Split
 from neurokd.data.splits import split
 from neurokd.distiller import Distiller
+from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate
 from neurokd.files import write_json
 from neurokd.loop import train
 from neurokd.models import build_model
 from neurokd.models.macs import count_macs
+from neurokd.pixels import to_input
 from neurokd.recipe import Recipe
 from neurokd.runs import Run, create_run, exclusive, now
 from neurokd.spiking import to_spiking
+from neurokd.taps import tapped
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +36,38 @@ def build_ann(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> nn.M
 
 
 def build_student(recipe: Recipe, dataset_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The untrained network of a recipe: spiking, or the plain ANN for `neuron: null`."""
+    """The untrained network of a recipe: spiking, or the ANN for `neuron: null`, over ReLU or QCFS."""
     L.seed_everything(recipe.seed, verbose=False)
     ann = build_ann(recipe, dataset_shape, classes)
-    model = ann if recipe.neuron is None else to_spiking(ann, recipe.neuron, recipe.timesteps)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return _with_activations(ann, recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _with_activations(ann: nn.Module, recipe: Recipe) -> nn.Module:
+    """The activation swap that the recipe asks for."""
+    if recipe.neuron is None:
+        return to_qcfs(ann, recipe.qcfs.levels, recipe.qcfs.threshold) if recipe.qcfs else ann
+    if recipe.start == "converted" and recipe.teacher and recipe.teacher.qcfs:
+        qcfs = recipe.teacher.qcfs
+        return convert(to_qcfs(ann, qcfs.levels, qcfs.threshold), recipe.timesteps, recipe.neuron)
+    return to_spiking(ann, recipe.neuron, recipe.timesteps)
+
+
+def start_from(student: nn.Module, teacher: nn.Module) -> None:
+    """Give the student the teacher's weights and thresholds: SAKD's weight transfer, HSD's conversion (Alg. 1).
+
+    Raises NeurokdError if their tensors differ.
+    """
+    network, weights = tapped(student), teacher.state_dict()
+    ours = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    theirs = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    if differing:
+        name = differing[0]
+        raise NeurokdError(
+            f"start: {len(differing)} tensors differ, first '{name}' (student {ours.get(name)}, "
+            f"teacher {theirs.get(name)}); give both the same model"
+        )
+    network.load_state_dict(weights)
 
 
 def load_model(run: Run, dataset: DataSet) -> nn.Module:
@@ -73,15 +104,23 @@ def _train_and_measure(
     from neurokd.teachers import teacher_of
 
     recipe = run.recipe
-    teacher = teacher_of(recipe, dataset, data_root, progress=progress) if recipe.method.needs_teacher else None
-    module = Distiller(student, recipe.method, recipe.training, recipe.seed)
-    module.frozen = [load_model(teacher.run, dataset)] if teacher else []
+    teacher = teacher_of(recipe, dataset, data_root, progress=progress) if recipe.uses_teacher else None
+    ann = load_model(teacher.run, dataset) if teacher else None
+    started = None
+    if ann is not None and recipe.start != "random":
+        start_from(student, ann)
+        started = evaluate(student, dataset.test).accuracy_per_step
+    module = Distiller(
+        student, recipe.method, recipe.training, recipe.seed,
+        teacher=ann if recipe.method.needs_teacher else None, sample=to_input(dataset.train.images[:2]),
+    )  # fmt: skip
     logger.info("training '%s' in %s", recipe.model.name, run.path)
     start = time.perf_counter()
     best_epoch = train(module, run, dataset, parts, progress)
     seconds = time.perf_counter() - start
     result = _measure(student, run, dataset, parts)
     result["student"]["best_epoch"] = best_epoch
+    result["student"]["accuracy_per_step_at_start"] = started
     result["teacher"] = teacher.describe() if teacher else None
     result["wall_s"] = {"teacher": teacher.result["wall_s"]["student"] if teacher else None, "student": seconds}
     return result

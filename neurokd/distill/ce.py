@@ -2,11 +2,11 @@
 
 from typing import ClassVar, Literal
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field
+from torch import nn
 
-from neurokd.distill.objective import Objective, Terms
+from neurokd.distill.objective import Objective, Observed, Terms
 
 
 class CE(Objective):
@@ -18,7 +18,7 @@ class CE(Objective):
     name: Literal["ce"] = "ce"
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
 
-    def __call__(self, student: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None = None) -> Terms:
+    def __call__(self, seen: Observed, adapters: nn.Module | None = None) -> Terms:
         """Loss of logits `[T, B, C]`; a teacher is not used."""
-        loss = F.cross_entropy(student.mean(dim=0), labels, label_smoothing=self.label_smoothing)
-        return Terms(loss, {"ce": loss})
+        ce = F.cross_entropy(seen.logits.mean(dim=0), seen.labels, label_smoothing=self.label_smoothing)
+        return Terms({"ce": ce}, {"ce": 1.0})

@@ -2,11 +2,11 @@
 
 from typing import ClassVar, Literal
 
-import torch
 import torch.nn.functional as F
 from pydantic import Field
+from torch import nn
 
-from neurokd.distill.objective import Objective, Terms, divergence, require_teacher
+from neurokd.distill.objective import Objective, Observed, Terms, divergence, require_teacher
 
 
 class KD(Objective):
@@ -22,10 +22,10 @@ class KD(Objective):
     kd_weight: float = Field(default=0.5, ge=0.0, le=1.0)
     temperature: float = Field(default=5.0, gt=0.0)
 
-    def __call__(self, student: torch.Tensor, labels: torch.Tensor, teacher: torch.Tensor | None = None) -> Terms:
+    def __call__(self, seen: Observed, adapters: nn.Module | None = None) -> Terms:
         """Loss of logits `[T, B, C]` against teacher logits `[B, C]`."""
-        q = require_teacher(teacher, self.name)
-        mean = student.mean(dim=0)
-        ce = F.cross_entropy(mean, labels)
+        q = require_teacher(seen, self.name)
+        mean = seen.logits.mean(dim=0)
+        ce = F.cross_entropy(mean, seen.labels)
         kl = divergence(q, mean, self.temperature)
-        return Terms((1.0 - self.kd_weight) * ce + self.kd_weight * kl, {"ce": ce, "kl": kl})
+        return Terms({"ce": ce, "kl": kl}, {"ce": 1.0 - self.kd_weight, "kl": self.kd_weight})
