@@ -1,29 +1,41 @@
-"""The leaky integrate-and-fire neuron: parameters, one pure step, and two multi-step implementations.
+"""The spiking neuron: parameters, one pure step, and two multi-step implementations.
 
-Time comes first, `[T, B, ...]`; a spike is 0 or 1; the comparison is strict (`>`), as on Loihi 2.
+Time comes first, `[T, B, ...]`; a spike is 0 or 1. One family covers the leaky neuron of TSER and SAKD
+and the integrate-and-fire neuron with soft reset that HSD converts an ANN to.
 """
 
 from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParameters, lif_box_feed_forward_step
-from norse.torch.functional.reset import reset_value
+from norse.torch.functional.reset import reset_subtract, reset_value
+from norse.torch.functional.threshold import threshold as norse_threshold
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class LIF(BaseModel):
-    """Parameters of the LIF neuron that TSER (eq. 2, mu = 2) and SAKD (eq. 1-3) train.
+    """Parameters of a leaky integrate-and-fire neuron.
 
-    `v[t] = decay * v[t-1] + x[t]`, `s[t] = v[t] > threshold`, `v[t] = 0 where s[t]`; surrogate
-    gradient `ds/dv = max(0, 1 - |v - threshold|)` (SAKD eq. 4, HSD eq. 12 with gamma = 1).
-    `detach_reset` keeps the gradient from flowing through the reset.
+    `h[t] = decay * v[t-1] + x[t]`, a spike where `h[t]` reaches the threshold, then the reset:
+
+    - `reset="hard"` (TSER eq. 2 with mu = 2, SAKD eq. 1-3, Loihi 2): `s[t] = h[t] > threshold`,
+      `v[t] = 0 where s[t]`. The comparison is strict, as on the chip.
+    - `reset="soft"` (HSD eq. 3, 4, 6): `s[t] = h[t] >= threshold`, `v[t] = h[t] - s[t] * threshold`.
+      A membrane at the threshold spikes, because the floor of QCFS counts it.
+
+    `decay=1` is the integrate-and-fire neuron. `initial` is the membrane before the first step as a
+    fraction of the threshold. The surrogate gradient of a spike is a triangle of area 1 that reaches
+    `surrogate_width` (gamma) to both sides: `max(0, gamma - |h - threshold|) / gamma^2` (HSD eq. 12;
+    SAKD eq. 4 is gamma = 1). `detach_reset` keeps the gradient from flowing through the reset.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    decay: float = Field(default=0.5, ge=0.0, lt=1.0)
+    decay: float = Field(default=0.5, ge=0.0, le=1.0)
     threshold: float = Field(default=1.0, gt=0.0)
+    reset: Literal["hard", "soft"] = "hard"
+    initial: float = Field(default=0.0, ge=0.0, lt=1.0)
+    surrogate_width: float = Field(default=1.0, gt=0.0)
     detach_reset: bool = True
     implementation: Literal["fused", "reference"] = "fused"
 
@@ -33,10 +45,12 @@ def lif_step(x: torch.Tensor, v: torch.Tensor, p: LIF) -> tuple[torch.Tensor, to
 
     >>> lif_step(torch.tensor([0.6, 1.0, 1.2]), torch.tensor([1.0, 0.0, 0.0]), LIF())
     (tensor([1., 0., 1.]), tensor([0., 1., 0.]))
+    >>> lif_step(torch.tensor([0.75, 1.0]), torch.tensor([0.5, 0.0]), LIF(decay=1.0, reset="soft"))
+    (tensor([1., 1.]), tensor([0.2500, 0.0000]))
     """
     h = p.decay * v + x
-    s = (h > p.threshold).to(x.dtype)
-    return s, h - h * s
+    s = ((h > p.threshold) if p.reset == "hard" else (h >= p.threshold)).to(x.dtype)
+    return s, h - s * (h if p.reset == "hard" else p.threshold)
 
 
 def lif(x: torch.Tensor, timesteps: int, p: LIF) -> torch.Tensor:
@@ -44,6 +58,7 @@ def lif(x: torch.Tensor, timesteps: int, p: LIF) -> torch.Tensor:
 
     `x` is `[T, B, ...]`, or `[1, B, ...]` for a constant current that is integrated at all
     `timesteps` steps. Both implementations give the same spikes and the same gradients.
+    Raises ValueError for any other number of steps.
     """
     if x.shape[0] not in (1, timesteps):
         raise ValueError(f"lif: input has {x.shape[0]} steps, allowed are 1 (constant) or {timesteps}")
@@ -51,29 +66,22 @@ def lif(x: torch.Tensor, timesteps: int, p: LIF) -> torch.Tensor:
 
 
 def _reference(x: torch.Tensor, timesteps: int, p: LIF) -> torch.Tensor:
-    """norse's `lif_box` with dt * tau_mem_inv = 1 - decay; it scales its input by that factor."""
-    reset = _detached_reset if p.detach_reset else reset_value
-    box = LIFBoxParameters(
-        tau_mem_inv=torch.as_tensor(1.0 - p.decay),
-        v_leak=torch.as_tensor(0.0),
-        v_th=torch.as_tensor(p.threshold),
-        v_reset=torch.as_tensor(0.0),
-        method="triangle",
-        alpha=1.0,
-        reset_method=reset,
-    )
-    state = LIFBoxFeedForwardState(v=torch.zeros_like(x[0]))
+    """norse's threshold and reset under torch's own gradients.
+
+    The line that charges the membrane is ours: norse's `lif_box` scales its input by 1 - decay,
+    which nothing can undo at decay 1, and its IF neuron has no soft reset.
+    """
+    reset = reset_value if p.reset == "hard" else reset_subtract
+    v_th, v_reset = x.new_tensor(p.threshold), x.new_tensor(0.0)
+    bar = v_th if p.reset == "hard" else torch.nextafter(v_th, v_reset)  # norse compares with >, we want >=
+    v = torch.full_like(x[0], p.initial * p.threshold)
     spikes = []
     for t in range(timesteps):
-        current = x[0 if x.shape[0] == 1 else t] / (1.0 - p.decay)
-        s, state = lif_box_feed_forward_step(current, state, box, dt=1.0)
+        h = p.decay * v + x[0 if x.shape[0] == 1 else t]
+        s = norse_threshold((h - bar) / p.surrogate_width, "triangle", 1.0)
+        v = reset(s.detach() if p.detach_reset else s, h, v_reset, v_th)
         spikes.append(s)
     return torch.stack(spikes)
-
-
-def _detached_reset(z: torch.Tensor, v: torch.Tensor, reset: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-    value: torch.Tensor = reset_value(z.detach(), v, reset, threshold)
-    return value
 
 
 class _FusedLIF(torch.autograd.Function):
@@ -81,13 +89,20 @@ class _FusedLIF(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, timesteps: int, p: LIF) -> torch.Tensor:
-        h = x.new_empty_strided((timesteps, *x.shape[1:]), (x[0].numel(), *x.stride()[1:]))
-        s = torch.empty_like(h)
-        v = torch.zeros_like(h[0])
+        kept = timesteps if ctx.needs_input_grad[0] else 1  # no history where nobody asks for gradients
+        v = torch.full_like(x[0], p.initial * p.threshold)
+        layout = (v.numel(), *v.stride())  # channels last stays channels last
+        h = x.new_empty_strided((kept, *v.shape), layout)
+        s = x.new_empty_strided((timesteps, *v.shape), layout)
         for t in range(timesteps):
-            torch.add(x[0 if x.shape[0] == 1 else t], v, alpha=p.decay, out=h[t])
-            torch.gt(h[t], p.threshold, out=s[t])
-            torch.addcmul(h[t], h[t], s[t], value=-1.0, out=v)
+            now = h[t % kept]
+            torch.add(x[0 if x.shape[0] == 1 else t], v, alpha=p.decay, out=now)
+            if p.reset == "hard":
+                torch.gt(now, p.threshold, out=s[t])
+                torch.addcmul(now, now, s[t], value=-1.0, out=v)
+            else:
+                torch.ge(now, p.threshold, out=s[t])
+                torch.sub(now, s[t], alpha=p.threshold, out=v)
         ctx.save_for_backward(h)
         ctx.p, ctx.constant = p, x.shape[0] == 1
         return s
@@ -99,17 +114,23 @@ class _FusedLIF(torch.autograd.Function):
         gradient = gradients[0]
         grad_x = torch.zeros_like(h[:1]) if ctx.constant else torch.empty_like(h)
         grad_v = torch.zeros_like(h[0])
-        for t in reversed(range(h.shape[0])):
-            silent = h[t] <= p.threshold
-            surrogate = (h[t] - p.threshold).abs_().neg_().add_(1.0).clamp_min_(0.0)
-            spike = gradient[t] if p.detach_reset else gradient[t] - grad_v * h[t]
-            grad_h = surrogate.mul_(spike).addcmul_(grad_v, silent)
+        for t in reversed(range(len(h))):
+            lost = h[t] if p.reset == "hard" else p.threshold  # what the reset takes from the membrane
+            spike = gradient[t] if p.detach_reset else gradient[t] - grad_v * lost
+            grad_h = _triangle(h[t], p).mul_(spike)
+            grad_h = grad_h.addcmul_(grad_v, h[t] <= p.threshold) if p.reset == "hard" else grad_h.add_(grad_v)
             if ctx.constant:
                 grad_x[0] += grad_h
             else:
                 grad_x[t] = grad_h
             grad_v = grad_h.mul_(p.decay)
         return grad_x, None, None
+
+
+def _triangle(h: torch.Tensor, p: LIF) -> torch.Tensor:
+    """HSD eq. 12, in place on one new tensor."""
+    surrogate = (h - p.threshold).abs_().neg_().add_(p.surrogate_width).clamp_min_(0.0)
+    return surrogate if p.surrogate_width == 1.0 else surrogate.div_(p.surrogate_width**2)
 
 
 def _fused(x: torch.Tensor, timesteps: int, p: LIF) -> torch.Tensor:

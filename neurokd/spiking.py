@@ -1,20 +1,25 @@
 """The activation swap: a plain torch ANN with `nn.ReLU` modules becomes a spiking network."""
 
-import copy
-
 import torch
 from torch import nn
 
 from neurokd.errors import NeurokdError
 from neurokd.neurons import LIF, lif
+from neurokd.swap import swap
 
 
 class TimeAxis:
     """How many steps a network runs; shared by its neurons, which unfold `[T*B, ...]` by it."""
 
     def __init__(self, timesteps: int) -> None:
+        if timesteps < 1:
+            raise NeurokdError(f"timesteps: got {timesteps}, allowed are 1 and more")
         self.timesteps = timesteps
         self.batch = 0  # images in the forward pass under way
+
+    def steps_in(self, folded: torch.Tensor) -> int:
+        """Steps in a tensor `[T*B, ...]` or, before any neuron made time, `[B, ...]` of the pass under way."""
+        return 1 if folded.shape[0] == self.batch else self.timesteps
 
 
 class LIFNeurons(nn.Module):
@@ -30,13 +35,13 @@ class LIFNeurons(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Current `[B, ...]` or `[T*B, ...]` to spikes `[T*B, ...]`."""
-        steps = 1 if x.shape[0] == self.axis.batch else self.axis.timesteps
-        spikes = lif(x.unflatten(0, (steps, -1)), self.axis.timesteps, self.lif)
+        spikes = lif(x.unflatten(0, (self.axis.steps_in(x), -1)), self.axis.timesteps, self.lif)
         return spikes.flatten(0, 1)
 
     def extra_repr(self) -> str:
         """Parameters for `print(model)`."""
-        return f"decay={self.lif.decay}, threshold={self.lif.threshold}, timesteps={self.axis.timesteps}"
+        p = self.lif
+        return f"decay={p.decay}, threshold={p.threshold}, reset={p.reset}, timesteps={self.axis.timesteps}"
 
 
 class SpikingNetwork(nn.Module):
@@ -51,12 +56,12 @@ class SpikingNetwork(nn.Module):
         super().__init__()
         self.net = net
         self.timesteps = timesteps
-        self._axis = axis
+        self.axis = axis
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Images `[B, C, H, W]` or frames `[T, B, C, H, W]` to logits `[T, B, classes]`."""
         frames = x.ndim == 5
-        self._axis.batch = 0 if frames else x.shape[0]
+        self.axis.batch = 0 if frames else x.shape[0]
         out = self.net(x.flatten(0, 1) if frames else x)
         return out.unflatten(0, (self.timesteps, -1))  # type: ignore[no-any-return]
 
@@ -71,17 +76,11 @@ def to_spiking(ann: nn.Module, neuron: LIF | None = None, timesteps: int = 4) ->
     >>> to_spiking(ann, LIF(decay=0.5), timesteps=2)(torch.rand(3, 1, 8, 8)).shape
     torch.Size([2, 3, 10])
     """
-    if timesteps < 1:
-        raise NeurokdError(f"timesteps: got {timesteps}, allowed are 1 and more")
-    net = copy.deepcopy(ann)
     axis = TimeAxis(timesteps)
-    relus = [name for name, module in net.named_modules(remove_duplicate=False) if isinstance(module, nn.ReLU)]
-    if not relus:
+    net, found = swap(ann, nn.ReLU, lambda path, relu: LIFNeurons(neuron or LIF(), axis))
+    if not found:
         raise NeurokdError(
             f"model {type(ann).__name__}: no nn.ReLU module found to replace by spiking neurons; "
             "use nn.ReLU modules instead of F.relu calls"
         )
-    for name in relus:
-        parent, _, leaf = name.rpartition(".")
-        setattr(net.get_submodule(parent), leaf, LIFNeurons(neuron or LIF(), axis))
     return SpikingNetwork(net, timesteps, axis)

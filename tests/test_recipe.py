@@ -35,7 +35,7 @@ def test_overrides_reach_nested_keys() -> None:
         ({"method": {"name": "tser"}}, "add a 'teacher' section"),
         ({"timesteps": 0}, "timesteps: Input should be greater than or equal to 1, got 0"),
         ({"training": {"lr": "fast"}}, "training.lr"),
-        ({"neuron": {"decay": 1.0}}, "neuron.decay"),
+        ({"neuron": {"decay": 1.5}}, "neuron.decay"),
         ({"neuron": None}, "plain ANN"),
         ({"name": "../up"}, "name"),
         ({"data": {"name": "imagenet"}}, "data.name"),
