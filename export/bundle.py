@@ -21,6 +21,7 @@ from neurokd.export.manifest import Scores, layer_rows, waterfall_rows
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.netx import read_netx, write_netx
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
+from neurokd.export.passes.fold_scale import fold_scale
 from neurokd.export.witness import Witness, witness
 from neurokd.files import atomic_folder, write_json
 from neurokd.hardware.activity import measure_activity
@@ -57,7 +58,7 @@ def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]
     student = load_model(run, dataset)
     if not isinstance(student, SpikingNetwork):
         raise NeurokdError(f"run '{run.path}': is a plain ANN (neuron: null); export a spiking run")
-    graph = lower(student, dataset.shape)
+    graph = fold_scale(lower(student, dataset.shape))
     calibration = _calibrate(graph, student, run, dataset)
     with atomic_folder(run.export) as folder:
         memory = io.BytesIO()  # libhdf5 crashes on a disk that fills up, so it never writes to one

@@ -1,7 +1,7 @@
 """The float layers of a NIR chain as quantisation wants them: synapse and neurons paired, gains multiplied in."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import nir
 import numpy as np
@@ -12,6 +12,7 @@ from neurokd.export.chain import chain_of
 from neurokd.export.network import MAX_DECAY
 
 FloatArray = npt.NDArray[np.floating[Any]]
+Neurons: TypeAlias = nir.LIF | nir.IF
 PIXEL_MAX = 255
 
 
@@ -25,7 +26,7 @@ class FloatLayer:
 
     name: str
     synapse: Any
-    neuron: nir.LIF | None
+    neuron: Neurons | None
     weight: FloatArray
     bias: FloatArray
     threshold: float
@@ -48,11 +49,11 @@ def float_layers(graph: nir.NIRGraph, dt: float) -> list[FloatLayer]:
             if synapse is not None:
                 raise NeurokdError(f"layer '{name}': follows '{synapse[0]}' without neurons between; put nn.ReLU there")
             synapse = (name, node)
-        elif isinstance(node, nir.LIF | nir.Output):
-            if synapse is None and isinstance(node, nir.LIF):
+        elif isinstance(node, Neurons | nir.Output):
+            if synapse is None and isinstance(node, Neurons):
                 raise NeurokdError(f"layer '{name}': neurons without a convolution or linear layer before them")
             if synapse is not None:
-                neurons = node if isinstance(node, nir.LIF) else None
+                neurons = node if isinstance(node, Neurons) else None
                 layers.append(_layer(name, synapse, neurons, dt, image, 1 if layers else PIXEL_MAX))
             synapse = None
         elif not isinstance(node, nir.Flatten):
@@ -67,7 +68,7 @@ def float_layers(graph: nir.NIRGraph, dt: float) -> list[FloatLayer]:
 
 
 def _layer(
-    name: str, synapse: tuple[str, Any], neuron: nir.LIF | None, dt: float, image: tuple[int, ...], input_max: int
+    name: str, synapse: tuple[str, Any], neuron: Neurons | None, dt: float, image: tuple[int, ...], input_max: int
 ) -> FloatLayer:
     path, node = synapse
     weight, bias = np.asarray(node.weight, np.float64), np.asarray(node.bias, np.float64)
@@ -77,16 +78,25 @@ def _layer(
         raise NeurokdError(f"layer '{path}': all weights are zero; nothing would ever reach the next layer")
     threshold, decay_v = 0.0, 0
     if neuron is not None:
-        forget = dt / _one_value(neuron.tau, name, "tau")
-        gain = forget * _one_value(neuron.r, name, "r")
+        forget, gain = _euler_step(neuron, dt, name)
         threshold = _one_value(neuron.v_threshold, name, "v_threshold")
-        rest = [_one_value(neuron.v_leak, name, "v_leak"), _one_value(neuron.v_reset, name, "v_reset")]
+        fields = [field for field in ("v_leak", "v_reset") if hasattr(neuron, field)]
+        rest = [_one_value(getattr(neuron, field), name, field) for field in fields]
         if any(rest) or not 0.0 <= forget <= 1.0 or threshold <= 0.0 or gain <= 0.0:
             raise NeurokdError(f"layer '{name}': needs v_leak = v_reset = 0, dt <= tau, r > 0 and v_threshold > 0")
         weight, bias, decay_v = weight * gain, bias * gain, round(forget * MAX_DECAY)
     shape = tuple(int(size) for size in node.output_type["output"])
     label = name if neuron is not None else path
     return FloatLayer(label, node, neuron, weight / input_max, bias, threshold, decay_v, input_max, shape, image)
+
+
+def _euler_step(neuron: Neurons, dt: float, name: str) -> tuple[float, float]:
+    """What one step takes off the membrane, and by what it multiplies the current."""
+    r = _one_value(neuron.r, name, "r")
+    if isinstance(neuron, nir.IF):
+        return 0.0, dt * r
+    forget = dt / _one_value(neuron.tau, name, "tau")
+    return forget, forget * r
 
 
 def _one_value(values: Any, name: str, field: str) -> float:

@@ -1,6 +1,5 @@
 """A trained spiking torch model becomes a float NIR graph: BN folded, dropout gone, every node with its shapes."""
 
-import copy
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 
 from neurokd.errors import NeurokdError
 from neurokd.export.passes.fold_batch_norm import fold_batch_norm
+from neurokd.export.passes.split_thresholds import Scale, split_thresholds
 from neurokd.spiking import LIFNeurons, SpikingNetwork
 
 TIME_STEP_S = 1e-3  # NIR is continuous in time; one step of ours is this long there
@@ -23,8 +23,9 @@ _TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
 def lower(model: SpikingNetwork, input_shape: tuple[int, int, int]) -> nir.NIRGraph:
     """Lower a spiking network to NIR; `input_shape` is `(C, H, W)`, `model` is left as it is.
 
-    Node names are module paths. The graph's metadata carry `dt` and `timesteps`. Raises NeurokdError
-    naming the path of a layer that cannot be lowered, and what to use instead.
+    Node names are module paths. The graph's metadata carry `dt` and `timesteps`. A layer of neurons with
+    a trained threshold becomes two nodes, `path.spikes` and a `Scale`, `path.value` (see `fold_scale`).
+    Raises NeurokdError naming the path of a layer that cannot be lowered, and what to use instead.
     """
     traced = _trace(model)
     fold_batch_norm(traced)
@@ -47,11 +48,11 @@ def lower(model: SpikingNetwork, input_shape: tuple[int, int, int]) -> nir.NIRGr
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LIFNeurons) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, LIFNeurons | Scale) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _trace(model: SpikingNetwork) -> fx.GraphModule:
-    net = copy.deepcopy(model.net).cpu().eval()
+    net = split_thresholds(model.net).cpu().eval()
     try:
         return fx.GraphModule(net, _Tracer().trace(net))
     except Exception as error:  # whatever a user's forward raises when it meets a proxy
@@ -125,7 +126,8 @@ def _convert_module(module: nn.Module, node: fx.Node) -> nir.NIRNode | None:
     convert = _MODULES.get(type(module))
     if convert is None:
         hint = {"MaxPool2d": "average pooling or a strided convolution", "ReLU": "to_spiking before the export"}
-        instead = hint.get(type(module).__name__, "one of " + ", ".join(kind.__name__ for kind in _MODULES))
+        kinds = ", ".join(kind.__name__ for kind in _MODULES if kind is not Scale)
+        instead = hint.get(type(module).__name__, f"one of {kinds}")
         raise NeurokdError(f"layer '{node.target}': {type(module).__name__} cannot run on loihi2; use {instead}")
     return convert(module, node)
 
@@ -152,10 +154,26 @@ def _convert_linear(module: nn.Linear, node: fx.Node) -> nir.NIRNode:
 
 
 def _convert_lif(module: LIFNeurons, node: fx.Node) -> nir.NIRNode:
-    """`tau dv/dt = -v + r I`, one Euler step: `v + (dt / tau) (r I - v)` = decay v + I."""
-    forget = 1.0 - module.lif.decay
-    values = (TIME_STEP_S / forget, 1.0 / forget, 0.0, module.lif.threshold, 0.0)  # tau, r, leak, threshold, reset
-    return nir.LIF(*(np.full(_shape(node), value, np.float32) for value in values))
+    """`tau dv/dt = -v + r I`, one Euler step: `v + (dt / tau) (r I - v)` = decay v + I; with decay 1 `dv/dt = r I`."""
+    p = module.lif
+    if p.reset != "hard" or p.initial:
+        found = "a soft reset" if p.reset != "hard" else f"a membrane that starts at {p.initial:g} of the threshold"
+        raise NeurokdError(
+            f"layer '{node.target}': {found} cannot run on loihi2, whose neurons reset to 0 and start there; "
+            "fine-tune the network with neuron: {reset: hard, initial: 0}"
+        )
+    forget = 1.0 - p.decay
+    if forget == 0.0:
+        return nir.IF(*_constants(node, 1.0 / TIME_STEP_S, p.threshold, 0.0))  # r, threshold, reset
+    return nir.LIF(*_constants(node, TIME_STEP_S / forget, 1.0 / forget, 0.0, p.threshold, 0.0))  # tau, r, leak, ...
+
+
+def _constants(node: fx.Node, *values: float) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+    return [np.full(_shape(node), value, np.float32) for value in values]
+
+
+def _convert_scale(module: Scale, node: fx.Node) -> nir.NIRNode:
+    return nir.Scale(*_constants(node, module.value))
 
 
 def _convert_pool(module: nn.AvgPool2d, node: fx.Node) -> nir.NIRNode:
@@ -195,6 +213,7 @@ _MODULES: dict[type, Callable[[Any, fx.Node], nir.NIRNode]] = {
     nn.Conv2d: _convert_conv,
     nn.Linear: _convert_linear,
     LIFNeurons: _convert_lif,
+    Scale: _convert_scale,
     nn.AvgPool2d: _convert_pool,
     nn.AdaptiveAvgPool2d: _convert_adaptive_pool,
     nn.Flatten: _convert_flatten,

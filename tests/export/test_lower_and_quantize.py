@@ -1,5 +1,7 @@
 """Lowering, folding and quantising keep the function: compared with the torch model, layer by layer."""
 
+from collections.abc import Callable
+
 import nir
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from neurokd.neurons import LIF
 from neurokd.spiking import SpikingNetwork, to_spiking
 
 SHAPE = (2, 12, 8)
+RunFloat = Callable[[nir.NIRGraph, torch.Tensor], torch.Tensor]
 
 
 def _student(timesteps: int = 3, decay: float = 0.5) -> SpikingNetwork:
@@ -51,33 +54,8 @@ def _quantized(student: SpikingNetwork) -> LoihiNetwork:
     return quantize(fold_average_pooling(lower(student, SHAPE))).network
 
 
-def _run_float(graph: nir.NIRGraph, images: torch.Tensor) -> torch.Tensor:
-    """An independent float interpreter of the chain: NIR's own equations, one Euler step of dt."""
-    dt, state, logits = graph.metadata["dt"], {}, []
-    for _ in range(int(graph.metadata["timesteps"])):
-        x = images.double()
-        for name, node in graph.nodes.items():
-            if isinstance(node, nir.Conv2d):
-                w, b = torch.from_numpy(node.weight).double(), torch.from_numpy(node.bias).double()
-                geometry = (tuple(node.stride), tuple(node.padding), tuple(node.dilation), node.groups)
-                x = nn.functional.conv2d(x, w, b, *geometry)
-            elif isinstance(node, nir.Affine):
-                x = x @ torch.from_numpy(node.weight).double().T + torch.from_numpy(node.bias).double()
-            elif isinstance(node, nir.AvgPool2d):
-                x = nn.functional.avg_pool2d(x, tuple(node.kernel_size), tuple(node.stride))
-            elif isinstance(node, nir.Flatten):
-                x = x.flatten(1)
-            elif isinstance(node, nir.LIF):
-                v = state.get(name, torch.zeros_like(x))
-                v = v + dt / torch.from_numpy(node.tau).double() * (torch.from_numpy(node.r).double() * x - v)
-                x = (v > torch.from_numpy(node.v_threshold).double()).double()
-                state[name] = v * (1 - x)
-        logits.append(x)
-    return torch.stack(logits)
-
-
 @pytest.mark.parametrize("folded", [False, True], ids=["lowered", "pooling folded"])
-def test_the_graph_computes_what_the_model_computes(folded: bool) -> None:
+def test_the_graph_computes_what_the_model_computes(folded: bool, run_float: RunFloat) -> None:
     student, images = _student(), _images().images / 255.0
     graph = lower(student, SHAPE)
     assert any(isinstance(node, nir.AvgPool2d) for node in graph.nodes.values())
@@ -86,7 +64,7 @@ def test_the_graph_computes_what_the_model_computes(folded: bool) -> None:
         assert not any(isinstance(node, nir.AvgPool2d) for node in graph.nodes.values())
     with torch.no_grad():
         expected = student(images).double()
-    got = _run_float(graph, images)
+    got = run_float(graph, images)
     assert expected.abs().max() > 0.1
     # a spike in hundreds of thousands may flip where float32 and float64 straddle the threshold
     different = (got - expected).abs().amax(dim=(0, 2)) > 1e-3
