@@ -14,6 +14,7 @@ from neurokd.errors import NeurokdError
 from neurokd.evaluation import logits_per_step
 from neurokd.pixels import to_input
 from neurokd.recipe import TrainingConfig
+from neurokd.taps import evaluating
 
 TIE_WEIGHT = 1e-5  # of the validation loss in the score: below one image in 10,000, it only breaks ties
 
@@ -50,8 +51,8 @@ class Distiller(L.LightningModule):
         """Freeze the teacher, compare the logits, find the features and make the parts that fit them."""
         teacher.eval().requires_grad_(False)
         self.frozen = [teacher]
-        with torch.no_grad():
-            ours = self.student.eval()(sample).shape[-1]
+        with evaluating(self.student), torch.no_grad():
+            ours = self.student(sample).shape[-1]
             theirs = teacher(sample).shape[-1]
         if ours != theirs:
             raise NeurokdError(f"the teacher has {theirs} classes, the student {ours}; give both the same")

@@ -157,7 +157,7 @@ def _calls(model: nn.Module, paths: Sequence[str], images: torch.Tensor) -> list
         for path in paths
     ]
     try:
-        with _evaluating(model), torch.no_grad():
+        with evaluating(model), torch.no_grad():
             model(images)
     finally:
         for handle in handles:
@@ -166,7 +166,8 @@ def _calls(model: nn.Module, paths: Sequence[str], images: torch.Tensor) -> list
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put every module of `model` into evaluation mode while the block runs, then back into its own."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
