@@ -42,19 +42,21 @@ def flat_classifier(channels: int, size: Size, classes: int) -> list[nn.Module]:
     return [nn.Flatten(), nn.Linear(channels * size[0] * size[1], classes)]
 
 
-def classifier(channels: int, size: Size, classes: int) -> list[nn.Module]:
-    """Return the head: average over what is left of the image, then one linear layer."""
+def classifier(channels: int, size: Size, classes: int, hidden: int = 0) -> list[nn.Module]:
+    """Return the head: average over what is left of the image, then one linear layer, or two around a ReLU."""
     pool: list[nn.Module] = [] if size == (1, 1) else [nn.AvgPool2d(size)]
-    return [*pool, nn.Flatten(), nn.Linear(channels, classes)]
+    between: list[nn.Module] = [nn.Linear(channels, hidden), nn.ReLU()] if hidden else []
+    return [*pool, nn.Flatten(), *between, nn.Linear(hidden or channels, classes)]
 
 
 def named(layers: Sequence[nn.Module]) -> nn.Sequential:
-    """Return a Sequential whose layers are called conv1, bn1, relu1, pool1, conv2, ...: names that reports can show."""
+    """Return a Sequential of conv1, bn1, relu1, pool1, conv2, ..., classifier: names that reports can show."""
     counters = {name: itertools.count(1) for name in _NAMES.values()}
     model = nn.Sequential()
-    for layer in layers:
+    for layer in layers[:-1]:
         name = _NAMES[type(layer)]
-        model.add_module(name if name in ("flatten", "classifier") else f"{name}{next(counters[name])}", layer)
+        model.add_module(name if name == "flatten" else f"{name}{next(counters[name])}", layer)
+    model.add_module("classifier", layers[-1])
     return model
 
 
@@ -71,5 +73,6 @@ _NAMES: dict[type[nn.Module], str] = {
     nn.ReLU: "relu",
     nn.AvgPool2d: "pool",
     nn.Flatten: "flatten",
-    nn.Linear: "classifier",
+    nn.Linear: "fc",
+    nn.Dropout: "dropout",
 }

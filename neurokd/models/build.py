@@ -1,35 +1,64 @@
-"""Build a model by name: ours, or a user's own factory."""
+"""Build a model by name: ours, torchvision's, timm's, or a user's own factory."""
 
 import difflib
 import importlib
 import inspect
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from neurokd.errors import NeurokdError
-from neurokd.models.resnet import resnet18
-from neurokd.models.vgg import vgg11, vgg_tiny
+from neurokd.models.libraries import timm_model, torchvision_model
+from neurokd.models.resnet import (
+    RESNET18,
+    RESNET19,
+    RESNET34,
+    RESNET50,
+    RESNET101,
+    RESNET152,
+    SEW_RESNET18,
+    SEW_RESNET34,
+    resnet,
+)
+from neurokd.models.vgg import snn5, vgg11, vgg16, vgg_snn, vgg_tiny
 
 Factory = Callable[..., nn.Module]
 
-MODELS: dict[str, Factory] = {"vgg-tiny": vgg_tiny, "vgg11": vgg11, "resnet18": resnet18}
+MODELS: dict[str, Factory] = {
+    "vgg-tiny": vgg_tiny,
+    "vgg11": vgg11,
+    "vgg16": vgg16,
+    "vgg-snn": vgg_snn,
+    "snn5": snn5,
+    "resnet18": partial(resnet, RESNET18),
+    "resnet19": partial(resnet, RESNET19),
+    "resnet34": partial(resnet, RESNET34),
+    "resnet50": partial(resnet, RESNET50),
+    "resnet101": partial(resnet, RESNET101),
+    "resnet152": partial(resnet, RESNET152),
+    "sew-resnet18": partial(resnet, SEW_RESNET18, stem="imagenet"),
+    "sew-resnet34": partial(resnet, SEW_RESNET34, stem="imagenet"),
+}
+
+LIBRARIES: dict[str, Factory] = {"torchvision": torchvision_model, "timm": timm_model}
 
 
 def build_model(name: str, input_shape: tuple[int, int, int], classes: int, /, **options: Any) -> nn.Module:
     """Return a new model for images of `input_shape` (`(C, H, W)`).
 
-    `name` is one of `MODELS`, or `package.module:function` for a factory that is called with `input_shape`,
-    `classes` and `options` by name. Such a module may lie in the current folder; importing it runs its code.
+    `name` is one of `MODELS`, `torchvision:NAME`, `timm:NAME`, or `package.module:function` for a factory that is
+    called with `input_shape`, `classes` and `options` by name. Such a module may lie in the current folder;
+    importing it runs its code.
     Raises NeurokdError for an unknown name or option, and when a factory fails or returns no `nn.Module`.
 
     >>> build_model("vgg-tiny", (1, 8, 8), 2, width=4).classifier
     Linear(in_features=64, out_features=2, bias=True)
     """
-    factory = _own_factory(name) if ":" in name else _known(name)
+    factory = _factory(name)
     _check_options(name, factory, options)
     try:
         model: object = factory(input_shape=input_shape, classes=classes, **options)
@@ -45,12 +74,21 @@ def build_model(name: str, input_shape: tuple[int, int, int], classes: int, /, *
     return model
 
 
+def _factory(name: str) -> Factory:
+    library, colon, path = name.partition(":")
+    if not colon:
+        return _known(name)
+    return partial(LIBRARIES[library], path) if library in LIBRARIES else _own_factory(name)
+
+
 def _known(name: str) -> Factory:
     if name in MODELS:
         return MODELS[name]
     near = difflib.get_close_matches(name, MODELS, n=3)
     hint = f"did you mean {_listed(near)}? Allowed are" if near else "allowed are"
-    raise NeurokdError(f"model '{name}' is unknown; {hint} {_listed(MODELS)} and package.module:function")
+    raise NeurokdError(
+        f"model '{name}' is unknown; {hint} {_listed(MODELS)}, torchvision:NAME, timm:NAME and package.module:function"
+    )
 
 
 def _own_factory(name: str) -> Factory:
