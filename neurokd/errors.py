@@ -11,3 +11,7 @@ class CheckFailed(NeurokdError):
     """A check that was asked for has failed, e.g. one differing spike; exits with 1."""
 
     exit_code = 1
+
+
+class RunBusy(NeurokdError):
+    """Another process holds the lock of a run."""

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from neurokd.data.images import Split
-from neurokd.errors import NeurokdError
+from neurokd.errors import NeurokdError, RunBusy
 from neurokd.files import atomic_file, write_json
 from neurokd.recipe import Recipe, load_recipe
 
@@ -57,6 +57,17 @@ class Run:
                 f"run '{self.path}': training has not finished; continue it with: neurokd train --resume"
             )
         return read_json(self.path / "result.json")
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process is training it now."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with exclusive(self):
+                return False
+        except RunBusy:
+            return True
 
     @property
     def checkpoints(self) -> Path:
@@ -139,12 +150,15 @@ def create_run(recipe: Recipe, path: Path) -> Run:
 
 @contextmanager
 def exclusive(run: Run) -> Iterator[None]:
-    """Keep other processes from training into the same folder; the lock goes with its process."""
+    """Keep other processes from training into the same folder; the lock goes with its process.
+
+    Raises RunBusy, a NeurokdError, where another one holds it.
+    """
     lock = FileLock(run.path / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
-        raise NeurokdError(f"run '{run.path}': another process is training it; wait, or name another --out") from error
+        raise RunBusy(f"run '{run.path}': another process is training it; wait, or name another --out") from error
     try:
         yield
     finally:

@@ -12,13 +12,15 @@ TRAINING = [p for p in (ROOT / "neurokd").rglob("*.py") if not p.is_symlink()]
 FOLDERS = {
     "training": list((ROOT / "neurokd").glob("*.py"))
     + [p for room in ("data", "models", "distill") for p in (ROOT / "neurokd" / room).rglob("*.py")],
+    "sweep": list((ROOT / "neurokd" / "sweep").rglob("*.py")),
     "hardware": list((ROOT / "hardware").rglob("*.py")),
     "export": list((ROOT / "export").rglob("*.py")),
 }
 FORBIDDEN = {
-    "training": ("neurokd.export", "neurokd.hardware", "neurokd.cli", "neurokd.report"),
-    "export": ("neurokd.cli", "neurokd.report"),
-    "hardware": tuple(f"neurokd.{room}" for room in ("cli", "report", "training", "models", "distill", "data")),
+    "training": ("neurokd.export", "neurokd.hardware", "neurokd.cli", "neurokd.report", "neurokd.sweep"),
+    "sweep": ("neurokd.export", "neurokd.hardware", "neurokd.cli"),
+    "export": ("neurokd.cli", "neurokd.report", "neurokd.sweep"),
+    "hardware": tuple(f"neurokd.{room}" for room in ("cli", "report", "sweep", "training", "models", "distill", "data")),
 }
 OF_EXPORT = {"network", "validate", "bounds", "netx"}  # what hardware may know of export: the network and its file
 

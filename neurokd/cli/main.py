@@ -18,6 +18,7 @@ from neurokd.cli.models import app as models_app
 from neurokd.cli.report import report
 from neurokd.cli.simulate import simulate
 from neurokd.cli.train import train
+from neurokd.cli.sweep import sweep
 from neurokd.errors import NeurokdError
 
 INTERRUPTED = 130  # what some versions of typer return after Ctrl-C; others raise Abort
@@ -50,7 +51,7 @@ def options(
         os.environ["NEUROKD_DEBUG"] = "1"
 
 
-for command in (demo, train, export, simulate, report, doctor):
+for command in (demo, train, sweep, export, simulate, report, doctor):
     app.command()(command)
 for name, group in {"lava": lava_app, "datasets": datasets_app, "methods": methods_app, "models": models_app}.items():
     app.add_typer(group, name=name)
