@@ -58,6 +58,15 @@ class TeacherConfig(_Section):
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 
+class Published(_Section):
+    """What a paper reports for this experiment, kept beside our own figure; nothing is computed from it."""
+
+    accuracy: float = Field(gt=0.0, le=100.0)
+    teacher_accuracy: float | None = Field(default=None, gt=0.0, le=100.0)
+    source: str = Field(min_length=1)
+    protocol: str | None = None
+
+
 class Recipe(_Section):
     """One experiment. `neuron: null` trains the plain ANN, which is how teachers are made.
 
@@ -76,6 +85,7 @@ class Recipe(_Section):
     method: Method = Field(default=CE())
     training: TrainingConfig = TrainingConfig()
     teacher: TeacherConfig | None = None
+    published: Published | None = None
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Recipe":

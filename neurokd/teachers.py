@@ -41,12 +41,14 @@ class Teacher:
 def teacher_key(recipe: Recipe, dataset: DataSet) -> str:
     """SHA-256 over the teacher's recipe, its tensors' names and shapes, and the training images.
 
-    Equal content, equal teacher; a changed model of the same name is another teacher.
+    Equal content, equal teacher; a changed model of the same name is another teacher. Keys of the recipe that
+    are left at their defaults do not count, so that a new key leaves the cache alone; should a default change,
+    the run's own recipe differs and `create_run` says so.
     """
     from neurokd.training import build_ann
 
     wanted = recipe.teacher_recipe()
-    digest = hashlib.sha256(wanted.model_dump_json().encode())
+    digest = hashlib.sha256(wanted.model_dump_json(exclude_defaults=True).encode())
     tensors = build_ann(wanted, dataset.shape, len(dataset.classes)).state_dict()
     digest.update(repr([(name, tuple(tensor.shape)) for name, tensor in tensors.items()]).encode())
     digest.update(dataset.train.fingerprint().encode())
