@@ -6,20 +6,26 @@ every activation is a block of its own).
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from neurokd.conversion import ThresholdNeurons
 from neurokd.errors import NeurokdError
+from neurokd.qcfs import QCFS
 from neurokd.spiking import LIFNeurons, SpikingNetwork
 
 Position = Literal["after", "before"]
 
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Mish, LIFNeurons)
+ACTIVATIONS = (
+    nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Mish,
+    QCFS, LIFNeurons, ThresholdNeurons,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,18 +54,28 @@ class Recorder:
 
     def __init__(self, model: nn.Module, points: Sequence[Point], position: Position) -> None:
         self.points = tuple(points)
-        self._model, self._position = model, position
-        self._kept: dict[tuple[str, int], torch.Tensor] = {}
+        self._model = model
+        self._kept: dict[tuple[str, int], tuple[torch.Tensor, int]] = {}
         self._calls: dict[str, int] = {}
         network = tapped(model)
         self._handles = [network.register_forward_pre_hook(self._start)]
         for path in {point.path for point in points}:
-            self._handles.append(module_at(model, path).register_forward_hook(self._keeper(path)))
+            self._handles.append(_watch(module_at(model, path), position, self._keeper(path)))
 
     @property
     def features(self) -> list[torch.Tensor]:
-        """The features of the last forward pass; `[T, B, ...]` of a spiking network, `[B, ...]` of an ANN."""
-        return [_unfolded(self._model, self._kept[point.path, point.call]) for point in self.points]
+        """The features of the last forward pass; `[T, B, ...]` of a spiking network, `[B, ...]` of an ANN.
+
+        Raises NeurokdError for a feature that the network has overwritten since.
+        """
+        for point in self.points:
+            feature, version = self._kept[point.path, point.call]
+            if _version(feature) != version:
+                raise NeurokdError(
+                    f"tap '{point.path}': the network overwrites this feature in place; "
+                    "tap another module, or write the operation behind it without in-place"
+                )
+        return [_unfolded(self._model, self._kept[point.path, point.call][0]) for point in self.points]
 
     def clear(self) -> None:
         """Let the features go, and with them the memory of their graph."""
@@ -75,14 +91,14 @@ class Recorder:
         self._kept.clear()
         self._calls.clear()
 
-    def _keeper(self, path: str) -> Any:
+    def _keeper(self, path: str) -> Callable[[torch.Tensor], None]:
         wanted = {point.call for point in self.points if point.path == path}
 
-        def keep(_module: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        def keep(feature: torch.Tensor) -> None:
             call = self._calls.get(path, 0)
             self._calls[path] = call + 1
             if call in wanted:
-                self._kept[path, call] = output if self._position == "after" else inputs[0]
+                self._kept[path, call] = feature, _version(feature)
 
         return keep
 
@@ -110,13 +126,19 @@ def module_at(model: nn.Module, path: str) -> nn.Module:
 
 def activations(model: nn.Module, images: torch.Tensor) -> list[Point]:
     """Every call of an activation in the order of one pass of `images`, whose shapes it reads."""
-    paths = [path for path, module in tapped(model).named_modules() if isinstance(module, ACTIVATIONS)]
-    return _calls(model, paths, images)
+    found = [path for path, module in tapped(model).named_modules() if isinstance(module, ACTIVATIONS)]
+    outer = [path for path in found if path.rpartition(".")[0] not in found]  # neurons with a threshold hold neurons
+    return _calls(model, outer, images, "after")
 
 
-def last_calls(model: nn.Module, paths: Sequence[str], images: torch.Tensor) -> list[Point]:
-    """The last call of each module in `paths`; NeurokdError for a path that does not exist or is never called."""
-    points = {point.path: point for point in _calls(model, paths, images)}
+def last_calls(
+    model: nn.Module, paths: Sequence[str], images: torch.Tensor, position: Position = "after"
+) -> list[Point]:
+    """The last call of each module in `paths`, with the shape of what `position` reads there.
+
+    Raises NeurokdError for a path that does not exist, is never called or gives no tensor.
+    """
+    points = {point.path: point for point in _calls(model, paths, images, position)}
     for path in paths:
         if path not in points:
             raise NeurokdError(f"tap '{path}': its module is never called in a pass; name one that is")
@@ -145,17 +167,16 @@ def blocks(model: nn.Module, points: Sequence[Point]) -> list[Point]:
     return ends
 
 
-def _calls(model: nn.Module, paths: Sequence[str], images: torch.Tensor) -> list[Point]:
+def _calls(model: nn.Module, paths: Sequence[str], images: torch.Tensor, position: Position) -> list[Point]:
     points: list[Point] = []
 
-    def note(path: str, output: torch.Tensor) -> None:
+    def note(path: str, feature: object) -> None:
+        if not isinstance(feature, torch.Tensor):
+            raise NeurokdError(f"tap '{path}': gives a {type(feature).__name__}, no tensor; name a module inside it")
         call = sum(point.path == path for point in points)
-        points.append(Point(path, call, tuple(output.shape[1:])))
+        points.append(Point(path, call, tuple(feature.shape[1:])))
 
-    handles = [
-        module_at(model, path).register_forward_hook(lambda _m, _i, output, path=path: note(path, output))
-        for path in paths
-    ]
+    handles = [_watch(module_at(model, path), position, partial(note, path)) for path in paths]
     try:
         with evaluating(model), torch.no_grad():
             model(images)
@@ -175,6 +196,23 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+def _watch(module: nn.Module, position: Position, see: Callable[[torch.Tensor], None]) -> Any:
+    """Show `see` what every call of `module` returns or, before it, is given; an in-place module's input is copied."""
+
+    def before(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        see(inputs[0].clone() if getattr(module, "inplace", False) else inputs[0])
+
+    def after(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        see(output)
+
+    return module.register_forward_pre_hook(before) if position == "before" else module.register_forward_hook(after)
+
+
+def _version(feature: torch.Tensor) -> int:
+    """How often a tensor was written to in place; validation runs without that counter."""
+    return 0 if feature.is_inference() else feature._version
 
 
 def _unfolded(model: nn.Module, feature: torch.Tensor) -> torch.Tensor:

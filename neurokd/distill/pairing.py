@@ -49,14 +49,17 @@ def _pairs(
 ) -> list[tuple[Point, Point]]:
     if not isinstance(objective.taps, str):
         taps = [TapPair(student=tap, teacher=tap) if isinstance(tap, str) else tap for tap in objective.taps]
-        ours = last_calls(student, [tap.student for tap in taps], images)
-        theirs = last_calls(teacher, [tap.teacher for tap in taps], images)
+        ours = last_calls(student, [tap.student for tap in taps], images, objective.position)
+        theirs = last_calls(teacher, [tap.teacher for tap in taps], images, objective.position)
         return list(zip(ours, theirs, strict=True))
     ours, theirs = (_ends(objective.taps, model, images) for model in (student, teacher))
     if objective.taps == "last":
         ours, theirs = ours[-1:], theirs[-1:]
     if not ours or not theirs:
-        raise NeurokdError(f"taps '{objective.taps}': the {'teacher' if ours else 'student'} has no activation modules")
+        raise NeurokdError(
+            f"taps '{objective.taps}': the {'teacher' if ours else 'student'} calls no activation module; "
+            "name modules by path, e.g. taps: [{student: relu2, teacher: layer2}]"
+        )
     return list(zip(ours, theirs, strict=True)) if len(ours) == len(theirs) else _by_resolution(ours, theirs)
 
 
