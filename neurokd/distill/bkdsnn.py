@@ -11,6 +11,7 @@ from torch import nn
 from neurokd.distill.features import (
     FeatureObjective,
     ShapePair,
+    Taps,
     check_ranks,
     mean_over_steps,
     require_features,
@@ -61,7 +62,7 @@ class BKDSNN(FeatureObjective):
     source: ClassVar[str] = "BKDSNN, ECCV 2024, arXiv 2407.09083"
 
     name: Literal["bkdsnn"] = "bkdsnn"
-    taps: Literal["last", "stages", "blocks"] = "last"
+    taps: Taps = "last"
     kd_weight: float = Field(default=1.0, ge=0.0)
     temperature: float = Field(default=2.0, gt=0.0)
     feature_weight: float = Field(default=7e-5, ge=0.0)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from neurokd.distill.objective import FeaturePair, Objective, Observed
@@ -25,6 +25,9 @@ class TapPair(BaseModel):
     teacher: str
 
 
+Taps = Literal["stages", "blocks", "last"] | Annotated[tuple[str | TapPair, ...], Field(min_length=1)]
+
+
 @dataclass(frozen=True)
 class ShapePair:
     """Shapes without batch and time, `(C, H, W)` or `(F,)`, of a pair of features."""
@@ -41,7 +44,7 @@ class FeatureObjective(Objective):
     feature `after` its activation (spikes) or `before` it (currents).
     """
 
-    taps: Literal["stages", "blocks", "last"] | tuple[str | TapPair, ...] = "stages"
+    taps: Taps = "stages"
     position: Position = "after"
 
     def adapters(self, shapes: Sequence[ShapePair]) -> nn.Module | None:

@@ -5,16 +5,22 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator
 from torch import nn
 
 from neurokd.distill.features import FeatureObjective, ShapePair, Transform, fitted, require_features
 from neurokd.distill.objective import Observed, Terms, divergence, require_teacher
 
+SILENT = 1e-2  # a norm below this counts as this: one spike in 64 steps has 1/64, a silent sample no direction
+
 
 def normalised_distance(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """`mean_b ||s / ||s|| - t / ||t|| ||^2` for features `[B, ...]`, each sample one vector."""
-    difference = F.normalize(student.flatten(1), dim=1) - F.normalize(teacher.flatten(1), dim=1)
+    """`mean_b ||s / ||s|| - t / ||t|| ||^2` for features `[B, ...]`, each sample one vector.
+
+    Norms are at least `SILENT`, so that the gradient of a silent student stays finite.
+    """
+    directions = [F.normalize(feature.flatten(1), dim=1, eps=SILENT) for feature in (student, teacher)]
+    difference = directions[0] - directions[1]
     return difference.square().sum(dim=1).mean()
 
 
@@ -26,10 +32,10 @@ DISTANCES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 
 
 class SAKD(FeatureObjective):
-    """`ce_weight CE(z_mean, y) + feature_weight L_fea + logit_weight tau^2 KL(p_tau(q) || p_tau(z_mean))`, SAKD eq. 5-9.
+    """`ce_weight CE(z_mean, y) + logit_weight tau^2 KL(p_tau(q) || p_tau(z_mean)) + feature_weight L_fea`.
 
-    `L_fea` is the mean over the taps of `distance(transform(mean_t s[t]), t)`; `l2` and `l1` are means over all
-    elements. `transform` is `conv` (1x1 convolution and BN), `norm` (BN) or `none`, trained with the student.
+    SAKD eq. 5-9. `L_fea` is the mean over the taps of `distance(transform(mean_t s[t]), t)`; `l2` and `l1` are means
+    over all elements. `transform` is `conv` (1x1 convolution and BN), `norm` (BN) or `none`, trained with the student.
     `feature_weight_from` changes the weight from an epoch on, `{10: 0.01}` for ImageNet. The weights of the teacher
     as a start are the recipe's `start: teacher`.
     """
@@ -45,6 +51,13 @@ class SAKD(FeatureObjective):
     feature_weight_from: dict[NonNegativeInt, NonNegativeFloat] = Field(default={})
     transform: Literal["conv", "norm", "none"] = "conv"
     distance: Literal["l2", "l1", "normalised"] = "l2"
+
+    @model_validator(mode="after")
+    def _learns_something(self) -> "SAKD":
+        features = all((self.feature_weight, *self.feature_weight_from.values()))
+        if not (self.ce_weight or self.logit_weight or features):
+            raise ValueError("ce_weight, logit_weight and feature_weight are all 0 (at an epoch); give one more than 0")
+        return self
 
     def adapters(self, shapes: Sequence[ShapePair]) -> nn.Module | None:
         """One transform for each tap."""
