@@ -60,9 +60,9 @@ class _QCFS(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         x, s = ctx.saved_tensors
         level = _level(x, s, ctx.levels)
-        inside = (level >= 0) & (level < ctx.levels)
+        inside = ((level >= 0) & (level < ctx.levels)).to(x.dtype)
         grad_x = gradients[0] * inside
-        slope = level.clamp_(0, ctx.levels).div_(ctx.levels) - inside * (x / s)
+        slope = level.clamp_(0, ctx.levels).div_(ctx.levels).sub_(inside.mul_(x).div_(s))
         return grad_x, (gradients[0] * slope).sum().to(s.dtype), None
 
 
