@@ -3,11 +3,14 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from neurokd.errors import NeurokdError
+
+if TYPE_CHECKING:
+    from neurokd.recipe import Recipe
 
 
 def train(
@@ -19,6 +22,7 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME-NNN.")] = None,
     data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets.")] = None,
     progress: Annotated[bool, typer.Option(help="Show a progress bar (in a terminal).")] = True,
+    check: Annotated[bool, typer.Option(help="Warn beforehand if the network cannot be exported.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train a recipe: its teacher first (or reused), then the student; the test set is used once, at the end."""
@@ -36,9 +40,32 @@ def train(
         raise NeurokdError("train: name a recipe, e.g. recipes/digits-tser.yaml, or continue a run with --resume")
     else:
         path = out or next_path(wanted.name)
+        if check and wanted.neuron is not None:
+            warn_undeployable(wanted)
     show_log()
     run = fit(wanted, path, data_root=data_root, progress=progress and not as_json and sys.stdout.isatty())
     show_result(run.path, run.result(), as_json)
+
+
+def warn_undeployable(recipe: "Recipe") -> None:
+    """Say on stderr, a line each, what will keep the trained network from Loihi 2; nothing here stops the training."""
+    from neurokd.export.check import check_recipe, known_shape
+    from neurokd.export.target import TARGETS
+
+    if known_shape(recipe.data) is None:
+        typer.echo("whether this network can be exported: ask neurokd check, which loads the data for it", err=True)
+        return
+    try:
+        found = check_recipe(recipe, TARGETS["loihi2"]).violations
+    except NeurokdError:
+        return  # the model cannot be built; the training is about to say so
+    except Exception as error:  # a warning must never keep anybody from training
+        typer.echo(f"whether this network can be exported is not known: the check failed ({error})", err=True)
+        return
+    for violation in found:
+        typer.echo(f"this network trains, but cannot be exported: {violation.text}", err=True)
+    if found:
+        typer.echo("neurokd check shows all; --no-check keeps this quiet", err=True)
 
 
 def show_log() -> None:

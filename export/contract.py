@@ -1,0 +1,130 @@
+"""The contract between a model and a target: one rule per thing that can be wrong, as data."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from neurokd.export import violations as v
+from neurokd.export import violations_in_weights as w
+from neurokd.export.layers import Layer
+from neurokd.export.target import Target
+
+Severity = Literal["error", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that keeps a model from `target` (severity "error"), or that its user should know ("note").
+
+    `layer` is the module path, empty for the model as a whole.
+    """
+
+    layer: str
+    rule: str
+    severity: Severity
+    found: str
+    allowed: str
+    advice: str
+    target: str
+
+    @property
+    def text(self) -> str:
+        """The finding as one line: layer, what it is, what to do."""
+        where = f"layer '{self.layer}'" if self.layer else "model"
+        cannot = f" cannot run on {self.target}" if self.severity == "error" else ""
+        return f"{where}: {self.found}{cannot}" + (f"; {self.advice}" if self.advice else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, the line included."""
+        return {**vars(self), "text": self.text}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`look` names what is wrong with a layer, or returns None.
+
+    `allowed` may hold "{layers}" and "{resets}" of the target. `advice_for` has other advice for some
+    kinds of layers.
+    """
+
+    name: str
+    look: Callable[[Layer, Target], str | None]
+    allowed: str
+    advice: str
+    advice_for: Mapping[str, str] = field(default_factory=dict)
+    severity: Severity = "error"
+
+    def apply(self, layer: Layer, target: Target) -> Finding | None:
+        """What this rule finds in `layer`."""
+        found = self.look(layer, target)
+        if found is None:
+            return None
+        path = "" if layer.role in ("output", "input") else layer.path
+        allowed = self.allowed.format(layers=", ".join(target.layers), resets=", ".join(target.resets))
+        advice = self.advice_for.get(layer.kind, self.advice)
+        return Finding(path, self.name, self.severity, found, allowed, advice, target.name)
+
+
+_ACTIVATION = "use nn.ReLU, which becomes spiking neurons"
+_AVERAGE = "use average pooling or a strided convolution"
+_FLATTEN = "use nn.Flatten()"
+_MODULE = "use the layer module of torch.nn instead of the function"
+_NORM = "use nn.BatchNorm directly after a convolution or linear layer"
+_POOL = "use nn.AdaptiveAvgPool2d(1) or nn.AvgPool2d"
+_WINDOWS = "use equal kernel and stride that divide the map, no padding"
+
+INSTEAD: Mapping[str, str] = (
+    dict.fromkeys(("MaxPool2d", "AdaptiveMaxPool2d", "LPPool2d", "FractionalMaxPool2d", "max_pool2d"), _AVERAGE)
+    | dict.fromkeys(("view", "reshape", "size", "getattr", "flatten"), _FLATTEN)
+    | dict.fromkeys(("mean", "avg_pool2d", "adaptive_avg_pool2d"), _POOL)
+    | dict.fromkeys(("LayerNorm", "GroupNorm", "InstanceNorm2d", "SyncBatchNorm", "layer_norm"), _NORM)
+    | dict.fromkeys(("GELU", "SiLU", "Sigmoid", "Tanh", "ELU", "LeakyReLU", "PReLU", "ReLU6", "Hardswish"), _ACTIVATION)
+    | dict.fromkeys(("gelu", "silu", "sigmoid", "tanh", "relu", "relu_"), _ACTIVATION)
+    | {
+        "ReLU": "name a neuron in the recipe, e.g. neuron: {decay: 0.5}",
+        "nir.Linear": "use nir.Affine with a bias of zeros",
+        "add": "put it into the bias of a convolution or linear layer",
+    }
+)
+"""What to use instead of a layer or function of this kind."""
+
+RULES: tuple[Rule, ...] = (
+    Rule("layer", v.foreign_layer, "{layers}", _MODULE, INSTEAD),
+    Rule("branches", v.joined_branches, "a chain of layers", "use a model without shortcuts"),
+    Rule("branches", v.forked_output, "a chain of layers", "let every layer feed one other"),
+    Rule("unused", v.unused_output, "a chain of layers", "remove it from forward"),
+    Rule("undriven", v.undriven, "a chain of layers", "feed it the output of another layer"),
+    Rule("inputs", v.several_inputs, "one image", "put it into the channels of the one input"),
+    Rule("outputs", v.several_outputs, "one tensor of logits", "return the logits alone"),
+    Rule("padding", v.padding_mode, "zeros, a number of them on every side", "give a number, and padding_mode='zeros'"),
+    Rule("flat input", v.flat_input, "a linear layer over a vector", "put nn.Flatten() before it"),
+    Rule("flatten", v.partial_flatten, "all axes but the batch", _FLATTEN),
+    Rule("batch norm", v.batch_norm_place, "directly after a Conv2d or Linear that feeds nothing else", _NORM),
+    Rule("pooling windows", v.pooling_windows, "windows that tile the map", _WINDOWS),
+    Rule("pooling place", v.pooling_place, "before a convolution or linear layer", "place it after the neurons"),
+    Rule("scale place", v.scale_place, "before a convolution or linear layer", "put it into the weights"),
+    Rule("scale values", v.scale_values, "one value for a layer", "put it into the weights"),
+    Rule("neurons between", v.neurons_missing, "weights and neurons in turn", "put nn.ReLU between"),
+    Rule("weights between", v.weights_missing, "weights and neurons in turn", "put nn.Conv2d or nn.Linear between"),
+    Rule("read-out", v.readout, "a linear layer at the end", "let the model end in nn.Linear"),
+    Rule("reset", v.reset, "{resets}", "use reset: hard, or --target loihi2-microcode"),
+    Rule("initial membrane", v.initial_membrane, "0", "use initial: 0, or --target loihi2-microcode"),
+    Rule("custom neuron", v.custom_neuron, "{resets}", "neurokd export writes stock neurons only", severity="note"),
+    Rule("one population", v.differing_neurons, "one value per population", "use one value for all neurons of a layer"),
+    Rule("neuron", v.neuron_parameters, "rest 0, decay in 0..1, threshold and gain above 0", "change these parameters"),
+)
+
+WEIGHT_RULES: tuple[Rule, ...] = (
+    Rule("shapes", w.misfit, "weights that fit the layer before", "write the file again"),
+    Rule("finite", w.not_finite, "finite numbers", "train again with a smaller learning rate"),
+    Rule("not all zero", w.all_zero, "a weight other than zero", "remove the layer or train again"),
+    Rule("dead outputs", w.dead_outputs, "a weight other than zero for every output", "", severity="note"),
+)
+"""Rules about numbers: for trained weights, in the NIR graph that the export lowers a model to."""
+
+
+def look_at(layers: Iterable[Layer], target: Target, rules: Iterable[Rule] = RULES) -> list[Finding]:
+    """Everything that `rules` find in `layers`, layer by layer."""
+    rules = tuple(rules)
+    found = (rule.apply(layer, target) for layer in layers for rule in rules)
+    return [finding for finding in found if finding is not None]

@@ -1,0 +1,264 @@
+"""What is wrong with one layer: each function looks for one thing and says in a noun phrase what it found."""
+
+import numpy as np
+from torch import nn
+
+from neurokd.export.layers import Layer
+from neurokd.export.target import Target
+
+_NAMES = {
+    "MaxPool2d": "max pooling",
+    "max_pool2d": "max pooling",
+    "cat": "concatenation",
+    "add": "addition of a constant",
+}
+_SIZES = ("size", "dim", "getattr", "getitem")
+
+
+def foreign_layer(layer: Layer, target: Target) -> str | None:
+    """A layer or function that the export does not know."""
+    if layer.role in ("input", "output") or layer.kind in target.layers or len(_tensors(layer)) > 1:
+        return None
+    kernel = getattr(layer.op, "kernel_size", None)
+    size = "x".join(map(str, np.broadcast_to(kernel, 2))) if isinstance(kernel, int | tuple) else ""
+    if layer.kind in _NAMES:
+        return f"{_NAMES[layer.kind]} {size}".strip() + ("" if size else _after(layer))
+    return f"function '{layer.kind}'{_after(layer)}" if _is_function(layer) else layer.kind
+
+
+def joined_branches(layer: Layer, target: Target) -> str | None:
+    """Several outputs that meet: a residual or spike-element-wise addition, a concatenation, a product."""
+    tensors = _tensors(layer)
+    if layer.role == "output" or len(tensors) < 2 or target.branches:
+        return None
+    sources = " and ".join(_name(source) for source in tensors)
+    if layer.kind == "add":
+        spikes = all(_origin(source).role == "neurons" for source in tensors)
+        return f"{'spike-element-wise' if spikes else 'residual'} addition of {sources}"
+    return f"{_NAMES.get(layer.kind, layer.kind)} of {sources}"
+
+
+def forked_output(layer: Layer, target: Target) -> str | None:
+    """An output that feeds several layers, unless they meet again: then that is what is wrong."""
+    readers = layer.readers
+    if layer.role in ("output", "nothing") or len(readers) < 2 or target.branches:
+        return None
+    if set.intersection(*(_meetings(reader) for reader in readers)):
+        return None
+    return "output that feeds " + " and ".join(_name(reader) for reader in readers)
+
+
+def unused_output(layer: Layer, target: Target) -> str | None:
+    """An output that leads nowhere."""
+    unused = layer.role not in ("output", "nothing") and not layer.readers
+    return "output that nothing uses" if unused else None
+
+
+def undriven(layer: Layer, target: Target) -> str | None:
+    """A layer without an input."""
+    return f"{layer.kind} that nothing drives" if layer.role not in ("input", "other") and not layer.sources else None
+
+
+def several_inputs(layer: Layer, target: Target) -> str | None:
+    """A second input."""
+    return f"second input '{layer.path}'" if layer.kind == "another input" else None
+
+
+def several_outputs(layer: Layer, target: Target) -> str | None:
+    """Anything but one tensor of logits."""
+    return f"forward that returns a {layer.kind}" if layer.role == "output" and layer.kind != "output" else None
+
+
+def padding_mode(layer: Layer, target: Target) -> str | None:
+    """Padding that is not a number of zeros."""
+    padding, mode = getattr(layer.op, "padding", 0), getattr(layer.op, "padding_mode", "zeros")
+    if layer.role != "weights" or (not isinstance(padding, str) and mode == "zeros"):
+        return None
+    return f"padding '{padding}'" if isinstance(padding, str) else f"padding with '{mode}'"
+
+
+def flat_input(layer: Layer, target: Target) -> str | None:
+    """A linear layer over an image."""
+    shape = layer.input_shape
+    if layer.kind not in ("Linear", "Affine") or shape is None or len(shape) == 1:
+        return None
+    return f"linear layer over an input of shape {shape}"
+
+
+def partial_flatten(layer: Layer, target: Target) -> str | None:
+    """Flattening of some axes only."""
+    if not isinstance(layer.op, nn.Flatten):
+        return None
+    dims = (layer.op.start_dim, layer.op.end_dim)
+    return None if dims == (1, -1) else f"Flatten{dims}"
+
+
+def batch_norm_place(layer: Layer, target: Target) -> str | None:
+    """Batch normalisation that cannot be folded into the layer before it."""
+    if layer.role != "norm":
+        return None
+    source = layer.sources[0] if layer.sources else None
+    if source is None or source.role != "weights":
+        return f"batch normalisation{_after(layer)}"
+    if len(source.users) != 1:
+        return f"batch normalisation after {_name(source)}, which feeds other layers too"
+    if _shared(source):
+        return f"batch normalisation after {_name(source)}, which is used more than once"
+    return None if layer.op.running_mean is not None else "batch normalisation without running statistics"
+
+
+def pooling_windows(layer: Layer, target: Target) -> str | None:
+    """Windows that overlap, are padded, or drop pixels."""
+    pool, shape = layer.pool, layer.input_shape
+    if pool is None:
+        return None
+    kernel = f"average pooling {pool.kernel[0]}x{pool.kernel[1]}"
+    if pool.options:
+        return f"{kernel} with {pool.options}"
+    if pool.kernel != pool.stride:
+        return f"{kernel} with stride {pool.stride[0]}x{pool.stride[1]}"
+    if shape is not None and any(size % part for size, part in zip(shape[-2:], pool.kernel, strict=True)):
+        return f"{kernel} over a map of {shape[-2]}x{shape[-1]}, which drops pixels"
+    return None
+
+
+def pooling_place(layer: Layer, target: Target) -> str | None:
+    """Pooling that no convolution or linear layer follows, into which it could be folded."""
+    after = layer.after
+    if layer.role != "pool" or after is None or after.role not in ("neurons", "output"):
+        return None
+    return f"average pooling before {_name(after)}"
+
+
+def scale_place(layer: Layer, target: Target) -> str | None:
+    """A scale that no weights follow, into which it could be folded."""
+    before, after = layer.before, layer.after
+    if layer.role != "scale" or after is None or after.role not in ("neurons", "output"):
+        return None
+    return f"scale before {_name(after)}" if before is not None and before.role == "weights" else None
+
+
+def scale_values(layer: Layer, target: Target) -> str | None:
+    """A scale with more than one value."""
+    values = np.unique(np.asarray(getattr(layer.op, "scale", 1.0)))
+    return f"scale with values from {values[0]:g} to {values[-1]:g}" if values.size > 1 else None
+
+
+def neurons_missing(layer: Layer, target: Target) -> str | None:
+    """Two layers with weights and no neurons between them."""
+    before = layer.before
+    if layer.role != "weights" or before is None or before.role != "weights":
+        return None
+    return f"{layer.kind} that follows {_name(before)} without neurons between"
+
+
+def weights_missing(layer: Layer, target: Target) -> str | None:
+    """Neurons that read pixels or spikes directly."""
+    before = layer.before
+    if layer.role != "neurons" or before is None or before.role not in ("neurons", "input"):
+        return None
+    return f"neurons that follow {_name(before)} without weights between"
+
+
+def readout(layer: Layer, target: Target) -> str | None:
+    """A network that ends in anything but a linear layer."""
+    before = layer.before
+    if layer.role != "output" or len(layer.sources) != 1 or before is None or before.role == "other":
+        return None
+    return None if before.kind in ("Linear", "Affine") else f"network that ends in {_name(before)} ({before.kind})"
+
+
+def reset(layer: Layer, target: Target) -> str | None:
+    """A reset that the target does not have at all."""
+    if layer.neurons is None or layer.neurons.reset in target.resets + target.custom_resets:
+        return None
+    return f"{layer.neurons.reset} reset"
+
+
+def initial_membrane(layer: Layer, target: Target) -> str | None:
+    """A membrane that starts elsewhere than at 0."""
+    if layer.neurons is None or not layer.neurons.initial or target.custom:
+        return None
+    return f"membrane that starts at {layer.neurons.initial:g} of the threshold"
+
+
+def custom_neuron(layer: Layer, target: Target) -> str | None:
+    """A neuron that runs, but not as the target is sold."""
+    neurons = layer.neurons
+    if neurons is None or not target.custom:
+        return None
+    special = [f"{neurons.reset} reset"] if neurons.reset in target.custom_resets else []
+    special += [f"membrane that starts at {neurons.initial:g} of the threshold"] if neurons.initial else []
+    return f"{' and '.join(special)} needs {target.custom}" if special else None
+
+
+def differing_neurons(layer: Layer, target: Target) -> str | None:
+    """Neurons of one population with parameters of their own."""
+    if layer.neurons is None or not layer.neurons.differing:
+        return None
+    return f"population whose neurons differ in {', '.join(layer.neurons.differing)}"
+
+
+def neuron_parameters(layer: Layer, target: Target) -> str | None:
+    """Parameters outside the LIF neuron of the chip."""
+    neurons = layer.neurons
+    if neurons is None or neurons.differing:
+        return None
+    wrong = [f"rest potential {neurons.rest:g}"] if neurons.rest else []
+    wrong += [f"decay {neurons.decay:g}"] if not 0.0 <= neurons.decay <= 1.0 else []
+    wrong += [f"threshold {neurons.threshold:g}"] if not neurons.threshold > 0.0 else []
+    wrong += [f"gain {neurons.gain:g}"] if not neurons.gain > 0.0 else []
+    return "neurons with " + " and ".join(wrong) if wrong else None
+
+
+def _tensors(layer: Layer) -> list[Layer]:
+    """The sources that are feature maps, not sizes."""
+    return [source for source in layer.sources if source.kind not in _SIZES]
+
+
+def _is_function(layer: Layer) -> bool:
+    return isinstance(layer.op, str) or (callable(layer.op) and not isinstance(layer.op, nn.Module))
+
+
+def _name(layer: Layer) -> str:
+    return f"'{layer.path}'" if layer.path and layer.role != "output" else f"the {layer.kind}"
+
+
+def _after(layer: Layer) -> str:
+    return f" after {_name(layer.sources[0])}" if layer.sources else ""
+
+
+def _origin(layer: Layer) -> Layer:
+    """The layer itself, or what it passes on unchanged."""
+    seen: set[int] = set()
+    while layer.role in ("nothing", "pool", "scale") and layer.sources and id(layer) not in seen:
+        seen.add(id(layer))
+        layer = layer.sources[0]
+    return layer
+
+
+def _shared(layer: Layer) -> bool:
+    """Whether the module of `layer` is called elsewhere too."""
+    seen, waiting = {id(layer)}, [layer]
+    while waiting:
+        here = waiting.pop()
+        for other in [*here.sources, *here.users]:
+            if id(other) not in seen:
+                if other.op is layer.op:
+                    return True
+                seen.add(id(other))
+                waiting.append(other)
+    return False
+
+
+def _meetings(layer: Layer) -> set[int]:
+    """The layers from here on downstream in which several outputs meet."""
+    found: set[int] = set()
+    seen, waiting = {id(layer)}, [layer]
+    while waiting:
+        here = waiting.pop()
+        if len(here.sources) > 1:
+            found.add(id(here))
+        waiting += [user for user in here.users if id(user) not in seen]
+        seen |= {id(user) for user in here.users}
+    return found
