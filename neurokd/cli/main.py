@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from neurokd import __version__
+from neurokd.cli.check import check
 from neurokd.cli.datasets import app as datasets_app
 from neurokd.cli.demo import demo
 from neurokd.cli.doctor import doctor
@@ -51,7 +52,7 @@ def options(
         os.environ["NEUROKD_DEBUG"] = "1"
 
 
-for command in (demo, train, sweep, export, simulate, report, doctor):
+for command in (demo, train, sweep, check, export, simulate, report, doctor):
     app.command()(command)
 for name, group in {"lava": lava_app, "datasets": datasets_app, "methods": methods_app, "models": models_app}.items():
     app.add_typer(group, name=name)
