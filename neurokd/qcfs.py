@@ -25,9 +25,9 @@ class QCFSConfig(BaseModel):
 class QCFS(nn.Module):
     """Quantisation-clip-floor-shift: `(s / L) * clip(floor(x * L / s + 1/2), 0, L)` (HSD eq. 5, 8).
 
-    `threshold` is s, a trainable scalar. With u = x L / s + 1/2 the gradients are those of Bu et al.,
-    straight through the floor: dy/dx is 1 for 0 <= u < L, else 0; dy/ds is (y - x) / s there,
-    0 below and 1 above. Raises NeurokdError for `levels` < 1 or `threshold` <= 0.
+    `threshold` is s, a trainable scalar. The gradient goes straight through the floor; with
+    u = x L / s + 1/2 it reaches x where 0 <= u < L: dy/dx is 1 there, else 0; dy/ds is (y - x) / s
+    there, 0 below and 1 above. Raises NeurokdError for `levels` < 1 or `threshold` <= 0.
 
     >>> QCFS(levels=4, threshold=2.0)(torch.tensor([-1.0, 0.2, 0.25, 1.0, 9.0])).tolist()
     [0.0, 0.0, 0.5, 1.0, 2.0]
