@@ -152,7 +152,7 @@ def stages(points: Sequence[Point]) -> list[Point]:
     ['b', 'c']
     """
     following = [*points[1:], None]
-    return [p for p, after in zip(points, following, strict=True) if not after or after.resolution != p.resolution]
+    return [p for p, after in zip(points, following, strict=False) if not after or after.resolution != p.resolution]
 
 
 def blocks(model: nn.Module, points: Sequence[Point]) -> list[Point]:
