@@ -139,6 +139,7 @@ def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split) -> di
         "timesteps": recipe.timesteps,
         "classes": list(dataset.classes),
         "method": recipe.method.name,
+        "published": recipe.published.model_dump() if recipe.published else None,
         "data": {
             "name": dataset.name,
             "fingerprint": {"train": dataset.train.fingerprint(), "test": dataset.test.fingerprint()},

@@ -7,16 +7,8 @@ import pytest
 from neurokd.errors import NeurokdError
 from neurokd.recipe import load_recipe, parse_recipe
 
-RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("**/*.yaml"))
+RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
 MINIMAL = {"name": "x", "data": {"name": "digits"}, "model": {"name": "vgg-tiny"}}
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_every_shipped_recipe_is_valid_and_survives_its_own_yaml(path: Path, tmp_path: Path) -> None:
-    recipe = load_recipe(path)
-    copy = tmp_path / "copy.yaml"
-    copy.write_text(recipe.to_yaml())
-    assert load_recipe(copy) == recipe
 
 
 def test_overrides_reach_nested_keys() -> None:
