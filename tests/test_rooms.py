@@ -13,16 +13,19 @@ FOLDERS = {
     "training": list((ROOT / "neurokd").glob("*.py"))
     + [p for room in ("data", "models", "distill") for p in (ROOT / "neurokd" / room).rglob("*.py")],
     "sweep": list((ROOT / "neurokd" / "sweep").rglob("*.py")),
+    "figures": list((ROOT / "neurokd" / "figures").rglob("*.py")),
     "hardware": list((ROOT / "hardware").rglob("*.py")),
     "export": list((ROOT / "export").rglob("*.py")),
 }
 FORBIDDEN = {
-    "training": ("neurokd.export", "neurokd.hardware", "neurokd.cli", "neurokd.report", "neurokd.sweep"),
+    "training": tuple(f"neurokd.{room}" for room in ("export", "hardware", "cli", "report", "sweep", "figures")),
     "sweep": ("neurokd.export", "neurokd.hardware", "neurokd.cli"),
+    "figures": ("neurokd.export", "neurokd.hardware", "neurokd.cli", "neurokd.sweep"),
     "export": ("neurokd.cli", "neurokd.report", "neurokd.sweep"),
     "hardware": tuple(f"neurokd.{room}" for room in ("cli", "report", "sweep", "training", "models", "distill", "data")),
 }
 OF_EXPORT = {"network", "validate", "bounds", "netx"}  # what hardware may know of export: the network and its file
+OF_REPORT = {"svg", "numbers"}  # what figures may know of the report: how it draws and writes numbers
 
 
 def imported(path: Path) -> set[str]:
@@ -51,6 +54,13 @@ def test_hardware_knows_of_export_only_the_network_and_its_file() -> None:
         parts = [name.split(".") for name in imported(path) if name.startswith("neurokd.export.")]
         wrong = sorted({part[2] for part in parts} - OF_EXPORT)
         assert not wrong, f"{path.relative_to(ROOT)} imports neurokd.export.{wrong}"
+
+
+def test_figures_know_of_the_report_only_how_it_draws() -> None:
+    for path in FOLDERS["figures"]:
+        parts = [name.split(".") for name in imported(path) if name.startswith("neurokd.report.")]
+        wrong = sorted({part[2] for part in parts} - OF_REPORT)
+        assert not wrong, f"{path.relative_to(ROOT)} imports neurokd.report.{wrong}"
 
 
 def test_lava_is_imported_only_by_what_runs_in_its_environment() -> None:

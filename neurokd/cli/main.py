@@ -13,13 +13,14 @@ from neurokd.cli.datasets import app as datasets_app
 from neurokd.cli.demo import demo
 from neurokd.cli.doctor import doctor
 from neurokd.cli.export import export
+from neurokd.cli.figures import figures
 from neurokd.cli.lava import app as lava_app
 from neurokd.cli.methods import app as methods_app
 from neurokd.cli.models import app as models_app
 from neurokd.cli.report import report
 from neurokd.cli.simulate import simulate
-from neurokd.cli.train import train
 from neurokd.cli.sweep import sweep
+from neurokd.cli.train import train
 from neurokd.errors import NeurokdError
 
 INTERRUPTED = 130  # what some versions of typer return after Ctrl-C; others raise Abort
@@ -52,7 +53,7 @@ def options(
         os.environ["NEUROKD_DEBUG"] = "1"
 
 
-for command in (demo, train, sweep, check, export, simulate, report, doctor):
+for command in (demo, train, sweep, check, export, simulate, report, figures, doctor):
     app.command()(command)
 for name, group in {"lava": lava_app, "datasets": datasets_app, "methods": methods_app, "models": models_app}.items():
     app.add_typer(group, name=name)

@@ -36,7 +36,12 @@ class Network:
     @property
     def title(self) -> str:
         """What a figure calls it."""
-        return f"teacher of {self.pupil}" if self.pupil else self.name
+        return " ".join(self.title_lines)
+
+    @property
+    def title_lines(self) -> tuple[str, ...]:
+        """The same where there is little room."""
+        return ("teacher of", self.pupil) if self.pupil else (self.name,)
 
     @property
     def kind(self) -> str:

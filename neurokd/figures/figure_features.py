@@ -46,7 +46,7 @@ def _block(number: int, done: list[tuple[Network, StageMaps]], shown: Shown) -> 
             for k, one in enumerate(maps.maps[number])
         ]
         span = f"{numbers.three_digits(low)} to {numbers.three_digits(high)}"
-        rows.append(((network.title, maps.path, span), (first, *tiles)))
+        rows.append(((*network.title_lines, maps.path, span), (first, *tiles)))
     return Block(", ".join(shown.label(number)), tuple(columns), tuple(rows))
 
 

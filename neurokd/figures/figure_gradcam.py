@@ -19,7 +19,7 @@ ABOUT = (
 def gradcam_figure(cast: Cast, shown: Shown) -> Figure:
     """One row per image and one column per network."""
     done, notes = of_each(cast, lambda network: grad_cam(network.model, shown.inputs))
-    columns = [("input",), *((network.title, network.kind, network.share) for network, _ in done)]
+    columns = [("input",), *((*network.title_lines, network.kind, network.share) for network, _ in done)]
     rows = []
     for number in range(len(shown.chosen)):
         tiles = [Tile(shown.picture(number), shown.tip(number)), *(_tile(cam, shown, number) for _, cam in done)]

@@ -14,6 +14,7 @@ from neurokd.report import svg
 
 SIDE, GAP, HEAD, INSET = 318.0, 23.0, 58.0, 10.0
 PER_ROW = 3
+LETTER, LINE = 7.0, 13.0  # of a class's name
 MOST_NAMED = 20  # classes; more names would hide the points
 
 
@@ -34,7 +35,7 @@ def scatter(panels: Sequence[Panel], labels: IntArray, classes: Sequence[str], l
         pieces.append(_panel(panel, labels, classes, x, y))
     rows = -(-len(panels) // PER_ROW)
     columns = PER_ROW if len(panels) > 1 else 1
-    return Drawing(tuple(pieces), columns * (SIDE + GAP) - GAP, rows * (SIDE + HEAD + GAP) - GAP, label)
+    return Drawing(tuple(pieces), columns * (SIDE + GAP) - GAP + 1, rows * (SIDE + HEAD + GAP) - GAP + 1, label)
 
 
 def colour(index: int, count: int) -> str:
@@ -50,7 +51,8 @@ def _panel(panel: Panel, labels: IntArray, classes: Sequence[str], x: float, y: 
     frame = svg.element("rect", x=x, y=y + HEAD, width=SIDE, height=SIDE, class_="frame")
     present = [int(k) for k in np.unique(labels)]
     dots = [_dots(spots[labels == k], classes[k], colour(k, len(classes))) for k in present]
-    names = [_name(spots[labels == k], classes[k]) for k in present] if len(present) <= MOST_NAMED else []
+    named = present if len(present) <= MOST_NAMED else []
+    names = _names([(classes[k], *_middle(spots[labels == k])) for k in named], x)
     return svg.group([*words, frame, *dots, *names])
 
 
@@ -70,8 +72,22 @@ def _dots(spots: FloatArray, name: str, fill: str) -> Markup:
     )  # fmt: skip
 
 
-def _name(spots: FloatArray, name: str) -> Markup:
-    """The name of a class where most of it lies: at the sample that is nearest to the median."""
-    middle = np.median(spots, axis=0)
-    x, y = spots[np.abs(spots - middle).sum(axis=1).argmin()]
-    return svg.text(name, float(x), float(y) + 4, "named", "middle")
+def _middle(spots: FloatArray) -> tuple[float, float]:
+    """Where most of a class lies: the sample that is nearest to the median."""
+    distance = np.abs(spots - np.median(spots, axis=0)).sum(axis=1)
+    x, y = spots[distance.argmin()]
+    return float(x), float(y)
+
+
+def _names(places: Sequence[tuple[str, float, float]], left: float) -> list[Markup]:
+    """Names at their places, moved into the panel that begins at `left`, and down where two would overlap."""
+    taken: list[tuple[float, float, float]] = []
+    drawn = []
+    for name, x, y in sorted(places, key=lambda place: place[2]):
+        half = LETTER * len(name) / 2
+        x = min(max(x, left + half + 3), left + SIDE - half - 3)
+        while any(abs(x - x2) < half + half2 and abs(y - y2) < LINE for x2, y2, half2 in taken):
+            y += 1.0
+        taken.append((x, y, half))
+        drawn.append(svg.text(name, x, y + 4, "named", "middle"))
+    return drawn

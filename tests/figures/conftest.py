@@ -1,0 +1,86 @@
+"""Two students, a teacher and a plain ANN, trained for a moment on two classes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neurokd.recipe import Recipe, parse_recipe
+from neurokd.runs import Run
+from neurokd.training import fit
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Runs by name, and the folder that holds `data`, `cache` and `runs`."""
+
+    root: Path
+    runs: dict[str, Run]
+
+
+def write_data(folder: Path, seed: int = 0) -> Path:
+    """Two classes that a small network can learn: bright left half or bright right half."""
+    generator = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, count in (("train", 80), ("test", 40)):
+        labels = np.arange(count) % 2
+        images = generator.integers(0, 80, (count, 8, 8), dtype=np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[:, 4 * label : 4 * label + 4] += 120
+        np.savez(folder / f"{part}.npz", images=images, labels=labels)
+    return folder
+
+
+def small_recipe(data: Path, **changes: object) -> Recipe:
+    """A recipe for `data`: TSER with two steps."""
+    training = {"epochs": 2, "batch_size": 16, "lr": 0.01}
+    values: dict[str, object] = {
+        "name": "small",
+        "data": {"name": "arrays", "path": str(data)},
+        "model": {"name": "vgg-tiny", "width": 4},
+        "timesteps": 2,
+        "method": {"name": "tser"},
+        "training": training,
+        "teacher": {"model": {"name": "vgg-tiny", "width": 4}, "training": training},
+    }
+    return parse_recipe({**values, **changes})
+
+
+CONVERTED: dict[str, object] = {
+    "start": "converted",
+    "neuron": {"decay": 1.0, "reset": "soft", "initial": 0.5},
+    "method": {"name": "ce"},
+    "timesteps": 3,
+    "teacher": {
+        "model": {"name": "vgg-tiny", "width": 4},
+        "qcfs": {"levels": 4, "threshold": 2.0},
+        "training": {"epochs": 1, "batch_size": 16},
+    },
+}
+ANN: dict[str, object] = {"neuron": None, "timesteps": 1, "method": {"name": "ce"}, "teacher": None}
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Runs `tser`, `converted` and `ann` on one data set, `elsewhere` on another."""
+    root = tmp_path_factory.mktemp("figures")
+    data = write_data(root / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEUROKD_CACHE", str(root / "cache"))
+        changes: dict[str, dict[str, object]] = {"tser": {}, "converted": CONVERTED, "ann": ANN}
+        runs = {
+            name: fit(small_recipe(data, **change), root / "runs" / name, progress=False)
+            for name, change in changes.items()
+        }
+        other = small_recipe(write_data(root / "second" / "data", seed=1), **ANN)
+        runs["elsewhere"] = fit(other, root / "runs" / "elsewhere", progress=False)
+    return Trained(root, runs)
+
+
+@pytest.fixture(autouse=True)
+def cache(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The cache in which the teachers of `trained` lie."""
+    monkeypatch.setenv("NEUROKD_CACHE", str(trained.root / "cache"))
+    yield trained.root / "cache"
