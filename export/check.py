@@ -77,6 +77,12 @@ def check_model(model: nn.Module, shape: Shape, target: Target, subject: str = "
     """Hold a spiking network for images of `shape`, `(C, H, W)`, against `target`; all violations are listed.
 
     `weights`: they are trained, so their numbers count too. `model` is left as it is.
+
+    >>> from neurokd.export.target import find_target
+    >>> from neurokd.spiking import to_spiking
+    >>> ann = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(18, 2))
+    >>> print(check_model(to_spiking(ann), (1, 8, 8), find_target("loihi2"), weights=False).violations[0].text)
+    layer '2': max pooling 2x2 cannot run on loihi2; use average pooling or a strided convolution
     """
     net = model.net if isinstance(model, SpikingNetwork) else model
     try:

@@ -106,7 +106,7 @@ RULES: tuple[Rule, ...] = (
     Rule("scale values", v.scale_values, "one value for a layer", "put it into the weights"),
     Rule("neurons between", v.neurons_missing, "weights and neurons in turn", "put nn.ReLU between"),
     Rule("weights between", v.weights_missing, "weights and neurons in turn", "put nn.Conv2d or nn.Linear between"),
-    Rule("read-out", v.readout, "a linear layer at the end", "let the model end in nn.Linear"),
+    Rule("read-out", v.readout, "weights at the end, a vector of logits", "let the model end in nn.Linear"),
     Rule("reset", v.reset, "{resets}", "use reset: hard, or --target loihi2-microcode"),
     Rule("initial membrane", v.initial_membrane, "0", "use initial: 0, or --target loihi2-microcode"),
     Rule("custom neuron", v.custom_neuron, "{resets}", "neurokd export writes stock neurons only", severity="note"),

@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
 from neurokd.errors import NeurokdError
 from neurokd.export.layers import Layer, Neurons, Pool, Role, Shape
@@ -33,6 +32,16 @@ _ROLES: dict[type[nn.Module], Role] = {
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, LIFNeurons | Scale) or super().is_leaf_module(m, module_qualified_name)
+
+
+class _Shapes(fx.Interpreter):
+    """Runs a graph and leaves the shape of every tensor in its node; torch's own ShapeProp prints tracebacks."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if isinstance(result, torch.Tensor):
+            n.meta["shape"] = tuple(result.shape)
+        return result
 
 
 def layers_of_torch(net: nn.Module, input_shape: Shape) -> tuple[list[Layer], str | None]:
@@ -67,9 +76,9 @@ def _propagate(traced: fx.GraphModule, input_shape: Shape) -> str | None:
             module.axis.batch = 1
     try:
         with torch.no_grad():
-            ShapeProp(traced).propagate(torch.zeros(1, *input_shape))
-    except Exception as error:  # ShapeProp wraps what the failing layer raised
-        return _first_line(error.__cause__ or error)
+            _Shapes(traced).run(torch.zeros(1, *input_shape))
+    except Exception as error:  # whatever a user's layer raises
+        return _first_line(error)
     return None
 
 
@@ -100,8 +109,8 @@ def _layer(traced: fx.GraphModule, node: fx.Node) -> Layer:
 
 def _shape(node: fx.Node) -> Shape | None:
     """Without the batch; None where the output is not one tensor or the model did not get so far."""
-    shape = getattr(node.meta.get("tensor_meta"), "shape", None)
-    return None if shape is None else tuple(shape)[1:]
+    shape: Shape | None = node.meta.get("shape")
+    return None if shape is None else shape[1:]
 
 
 def _caller(node: fx.Node) -> str:

@@ -50,7 +50,10 @@ def probe(path: Path) -> int:
 
 def _read(path: Path) -> nir.NIRGraph:
     with located(f"'{path}'"):
-        graph = nir.read(path, type_check=False)
+        try:
+            graph = nir.read(path, type_check=False)
+        except AssertionError as error:  # how nir meets a node type that it does not know
+            raise NeurokdError(f"'{path}': holds a node that NIR does not know; the file is damaged") from error
         if not isinstance(graph, nir.NIRGraph):
             raise NeurokdError(f"'{path}': holds a {type(graph).__name__}, allowed is a NIRGraph")
         unknown = {name for edge in graph.edges for name in edge} - set(graph.nodes)

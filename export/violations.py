@@ -33,8 +33,7 @@ def joined_branches(layer: Layer, target: Target) -> str | None:
         return None
     sources = " and ".join(_name(source) for source in tensors)
     if layer.kind == "add":
-        spikes = all(_origin(source).role == "neurons" for source in tensors)
-        return f"{'spike-element-wise' if spikes else 'residual'} addition of {sources}"
+        return f"{'spike-element-wise' if _carries_spikes(layer) else 'residual'} addition of {sources}"
     return f"{_NAMES.get(layer.kind, layer.kind)} of {sources}"
 
 
@@ -161,11 +160,13 @@ def weights_missing(layer: Layer, target: Target) -> str | None:
 
 
 def readout(layer: Layer, target: Target) -> str | None:
-    """A network that ends in anything but a linear layer."""
+    """A network that does not end in weights, or whose logits are no vector."""
     before = layer.before
     if layer.role != "output" or len(layer.sources) != 1 or before is None or before.role == "other":
         return None
-    return None if before.kind in ("Linear", "Affine") else f"network that ends in {_name(before)} ({before.kind})"
+    if before.role != "weights":
+        return f"network that ends in {_name(before)} ({before.kind})"
+    return None if layer.shape is None or len(layer.shape) == 1 else f"network with logits of shape {layer.shape}"
 
 
 def reset(layer: Layer, target: Target) -> str | None:
@@ -228,13 +229,18 @@ def _after(layer: Layer) -> str:
     return f" after {_name(layer.sources[0])}" if layer.sources else ""
 
 
-def _origin(layer: Layer) -> Layer:
-    """The layer itself, or what it passes on unchanged."""
-    seen: set[int] = set()
-    while layer.role in ("nothing", "pool", "scale") and layer.sources and id(layer) not in seen:
-        seen.add(id(layer))
-        layer = layer.sources[0]
-    return layer
+def _carries_spikes(layer: Layer) -> bool:
+    """Whether everything that reaches `layer` comes from neurons, summed or averaged at most."""
+    seen, waiting = {id(layer)}, [layer]
+    while waiting:
+        here = waiting.pop()
+        if here.role == "neurons":
+            continue
+        if not here.sources or not (here.role in ("nothing", "pool", "scale") or here.kind == "add"):
+            return False
+        waiting += [source for source in here.sources if id(source) not in seen]
+        seen |= {id(source) for source in here.sources}
+    return True
 
 
 def _shared(layer: Layer) -> bool:
