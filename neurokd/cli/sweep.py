@@ -52,13 +52,14 @@ def sweep(
         write_summary(measured, folder)
         return measured
 
+    measured = write()  # before anything trains: a damaged result is named now
     if not summary:
         from neurokd.sweep.run import run_points
 
         show_log()
         show_bar = progress and not as_json and sys.stdout.isatty()
         run_points(chosen, data_root=data_root, progress=show_bar, after_each=write)
-    measured = write()
+        measured = write()
     _show(measured, folder, as_json)
     if measured.failures and not summary:
         raise CheckFailed(f"sweep '{folder}': {len(measured.failures)} of {len(found)} runs failed; sweep.md says why")

@@ -19,9 +19,9 @@ def to_markdown(summary: Summary, charts: Sequence[tuple[str, str]] = ()) -> str
         "## Accuracy",
         table(HEAD, [cells(row, summary) for row in summary.rows]),
         _legend(summary),
+        *(f"![{plain(caption)}]({file})" for caption, file in charts),
         "## Accuracy after each step" if any(len(row.accuracy_per_step) > 1 for row in summary.rows) else "",
         _steps(summary),
-        *(f"![{plain(caption)}]({file})" for caption, file in charts),
         "## Runs that are missing" if summary.missing else "",
         "\n".join(f"- {plain(name)}: {plain(_why(name, summary))}" for name in summary.missing),
     ]

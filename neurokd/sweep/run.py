@@ -1,13 +1,12 @@
 """Train the points of a sweep that are still to be trained."""
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from neurokd.errors import NeurokdError, RunBusy
 from neurokd.sweep.grid import Point
-from neurokd.sweep.state import FAILURE, failed_since, record_failure, state_of
+from neurokd.sweep.state import FAILURE, failure_stamp, record_failure, state_of
 from neurokd.training import fit
 
 logger = logging.getLogger(__name__)
@@ -26,10 +25,10 @@ def run_points(
     fails leaves its reason in its folder, and the others go on; it is tried again by the next start.
     Raises NeurokdError for an interruption; the same call continues.
     """
-    start = time.time_ns()
+    old = {point.run.path: failure_stamp(point.run.path) for point in points}
     pending = list(points)
     while pending:
-        left = [point for point in pending if not _settled(point, points, start, data_root, progress, after_each)]
+        left = [point for point in pending if not _settled(point, points, old, data_root, progress, after_each)]
         if len(left) == len(pending):
             return
         pending = left
@@ -38,15 +37,15 @@ def run_points(
 def _settled(
     point: Point,
     points: Sequence[Point],
-    start: int,
+    old: Mapping[Path, int | None],
     data_root: Path | None,
     progress: bool,
     after_each: Callable[[], object],
 ) -> bool:
-    """Train `point` if it is this process's turn; False if another process is at it."""
+    """Train `point` if nobody has yet; False if another process is at it. Failures in `old` are tried again."""
     path = point.run.path
     state = state_of(point)
-    if state == "finished" or failed_since(path, start):
+    if state == "finished" or failure_stamp(path) not in (None, old[path]):
         return True
     if state == "running":
         return False

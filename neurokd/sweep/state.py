@@ -43,7 +43,7 @@ def failure_of(folder: Path) -> str:
     return str(read_json(folder / FAILURE).get("reason", "no reason was recorded"))
 
 
-def failed_since(folder: Path, time_ns: int) -> bool:
-    """Whether a failure was recorded after `time_ns`, by this process or by another one of the same sweep."""
+def failure_stamp(folder: Path) -> int | None:
+    """Tells one failure from the next, whichever process recorded it; None where there is none."""
     file = folder / FAILURE
-    return file.is_file() and file.stat().st_mtime_ns >= time_ns
+    return file.stat().st_mtime_ns if file.is_file() else None
