@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from neurokd.conversion import convert, to_qcfs
 from neurokd.errors import NeurokdError
 from neurokd.export.check import Verdict, check_model, check_recipe
 from neurokd.export.contract import RULES
@@ -198,6 +199,16 @@ def test_what_needs_a_custom_neuron_is_refused_or_flagged(neuron: LIF, rule: str
     assert flagged.deployable and flagged.weights_checked
     assert [(f.layer, f.rule, f.severity) for f in flagged.findings] == [("1", "custom neuron", "note")]
     assert TARGETS[target].custom in flagged.findings[0].text
+
+
+def test_a_converted_network_is_checked_through_its_trained_thresholds() -> None:
+    qcfs = to_qcfs(chain(nn.MaxPool2d(2), nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), size=4), threshold=2.0)
+    soft = check_model(convert(qcfs, timesteps=4), SHAPE, LOIHI2, weights=True)
+    assert [(finding.layer, finding.rule) for finding in soft.violations] == [
+        (layer, rule) for layer in ("1.spikes", "4.spikes") for rule in ("reset", "initial membrane")
+    ]
+    hard = check_model(convert(qcfs, timesteps=4, neuron=LIF(decay=1.0)), SHAPE, LOIHI2, weights=True)
+    assert hard.deployable and hard.weights_checked and hard.layers[0].name == "1.spikes"
 
 
 def test_an_unknown_target_is_refused() -> None:
