@@ -75,7 +75,7 @@ def _legend(summary: Summary) -> str:
         "Accuracy is the mean over seeds ± the sample standard deviation (n - 1), at the last of T steps.",
         "Step spread is the largest less the smallest accuracy over the steps of a run. "
         "Firing rate is the mean over the layers, in spikes per neuron and step. "
-        "Training is the time of one run without its teacher; of a run that was interrupted, the time since it was last continued.",
+        "Training is the time of one run without its teacher, since it was last continued if it was interrupted.",
     ]
     if summary.baseline is not None:
         lines.insert(
