@@ -58,9 +58,7 @@ def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress:
         augment=recipe.data.augment, seed=recipe.seed, shuffle=True, workers=config.workers,
     )  # fmt: skip
     validation = batches(dataset.train, parts.validation, EVALUATION_BATCH, seed=recipe.seed)
-    best = ModelCheckpoint(
-        run.checkpoints, "best", "val_score", mode="max", save_last=True, enable_version_counter=False
-    )
+    best = ModelCheckpoint(run.checkpoints, "best", "val_score", mode="max", enable_version_counter=False)
     with _quiet():
         trainer = _trainer(module, run, best, progress)
         try:
@@ -81,11 +79,13 @@ def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress:
 
 def _trainer(module: Distiller, run: Run, best: ModelCheckpoint, progress: bool) -> L.Trainer:
     bars: list[Callback] = [_Bar(leave=False) if progress else _EpochLog()]
+    # after every epoch and after `best`, whose state it holds; `save_last` would write it with a new best only
+    every = ModelCheckpoint(run.checkpoints, "last", enable_version_counter=False)
     return L.Trainer(
         max_epochs=module.config.epochs,
         precision=module.config.precision,
         gradient_clip_val=module.config.clip_norm,
-        callbacks=[best, *bars],
+        callbacks=[*bars, best, every],
         logger=[_csv_logger(run.path), TensorBoardLogger(run.path, name="", version="tensorboard")],
         enable_progress_bar=progress,
         enable_model_summary=False,
