@@ -67,9 +67,13 @@ class Distiller(L.LightningModule):
         for teacher in self.frozen:
             teacher.to(self.device)
 
-    def on_train_epoch_start(self) -> None:
-        """Seed dropout and the like by the epoch, so that a resumed run repeats an uninterrupted one."""
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed dropout and masks by the epoch, so that a resumed run repeats an uninterrupted one.
+
+        At the first batch: Lightning calls no `on_train_epoch_start` for the epoch with which a run is continued.
+        """
+        if batch_idx == 0:
+            torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
         """Loss of one batch; NeurokdError if it is negative or not finite."""
