@@ -51,7 +51,7 @@ class Terms:
 
     def culprit(self) -> str:
         """The term that spoils a loss: the first that is not finite, else the most negative one."""
-        values = {name: self.weights[name] * term.item() for name, term in self.terms.items() if self.weights[name]}
+        values = {name: (self.weights[name] * term).item() for name, term in self.terms.items() if self.weights[name]}
         broken = [name for name, value in values.items() if not math.isfinite(value)]
         return broken[0] if broken else min(values, key=lambda name: values[name])
 
