@@ -13,33 +13,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from neurokd.distiller import Distiller
 from neurokd.errors import NeurokdError
 from neurokd.recipe import Recipe, parse_recipe
 from neurokd.runs import Run, create_run, exclusive, find_run, find_unfinished, next_path
 from neurokd.training import fit
 
 EPOCHS = 8
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A small set of two classes that a small network can learn: bright left half or bright right half."""
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 120), ("test", 40)):
-        labels = np.arange(count) % 2
-        images = generator.integers(0, 80, (count, 8, 8), dtype=np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[:, 4 * label : 4 * label + 4] += 120
-        (tmp_path / "data").mkdir(exist_ok=True)
-        np.savez(tmp_path / "data" / f"{part}.npz", images=images, labels=labels)
-    return tmp_path / "data"
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test's own."""
-    monkeypatch.setenv("NEUROKD_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def recipe(data: Path, **changes: object) -> Recipe:
@@ -59,8 +40,6 @@ def recipe(data: Path, **changes: object) -> Recipe:
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
     """Interrupt the student's training as Ctrl-C does, in the epoch after `epochs` complete ones."""
-    from neurokd.distiller import Distiller
-
     original = Distiller.training_step
 
     def training_step(self, batch, index):  # type: ignore[no-untyped-def]
@@ -144,11 +123,30 @@ def test_killed_midway_it_resumes(data: Path, tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_with_its_terms(data: Path, tmp_path: Path) -> None:
     diverging = recipe(data, training={"epochs": 5, "batch_size": 16, "lr": 1e30, "optimizer": "sgd"})
-    with pytest.raises(
-        NeurokdError, match=r"the loss is (nan|inf|-inf) at epoch \d+, batch \d+ \(ce .*, kl .*\); lower"
-    ):
+    where = r"the loss is (nan|inf|-inf) at epoch \d+, batch \d+, step \d+, because of '\w+' \(.* x ce .*, .* x kl .*\)"
+    with pytest.raises(NeurokdError, match=where + "; lower training.lr"):
         fit(diverging, tmp_path / "run", progress=False)
     assert not Run(tmp_path / "run").finished
+
+
+def test_a_negative_loss_stops_before_it_is_learnt_from(data: Path, tmp_path: Path) -> None:
+    greedy = recipe(data, method={"name": "tser", "entropy_weight": 50.0})
+    with pytest.raises(NeurokdError, match=r"the loss is -\d.* at epoch 0, batch 0, step 0, because of 'entropy'"):
+        fit(greedy, tmp_path / "run", progress=False)
+    assert not list((tmp_path / "run" / "checkpoints").glob("*"))
+
+
+def test_the_epoch_before_a_spoilt_one_is_kept(data: Path, tmp_path: Path) -> None:
+    """Continued, the run fails at the same place; another recipe needs another folder."""
+    method = {"name": "sakd", "feature_weight": 1.0, "feature_weight_from": {2: 1e300}}
+    for _ in range(2):
+        with pytest.raises(NeurokdError, match=r"inf at epoch 2, batch 0, step 12, because of 'feature' .* is kept$"):
+            fit(recipe(data, method=method), tmp_path / "run", progress=False)
+    run = find_unfinished(recipe(data, method=method), tmp_path)
+    kept = torch.load(run.checkpoints / "last.ckpt", weights_only=True)
+    assert kept["epoch"] == 1 and all(torch.isfinite(tensor).all() for tensor in kept["state_dict"].values())
+    with pytest.raises(NeurokdError, match="another recipe"):
+        fit(recipe(data, method={"name": "sakd"}), run.path, progress=False)
 
 
 def test_the_wrong_checkpoint_is_refused(data: Path, tmp_path: Path) -> None:
