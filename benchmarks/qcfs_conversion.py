@@ -85,8 +85,8 @@ QCFS ANN: {ann:.2f} %. The points beside each accuracy are the distance from it.
 - The thresholds started at {start:g} and were trained to {thresholds}.
 - With T above L a layer has finer levels than QCFS had in training, so the curve need not end exactly at the ANN.
 
-Training took {minutes:.1f} minutes. A pass over the test images took {seconds:.0f} s in batches of {batch} images, and
-the process {peak_gib:.1f} GiB at its peak.
+Training took {minutes:.1f} minutes, a pass over the test images {seconds:.0f} s in batches of {batch} images. In all
+the process used {cpu_minutes:.1f} minutes of processor time and {peak_gib:.1f} GiB at its peak.
 """
 
 
@@ -163,6 +163,7 @@ def page(
         rows="\n".join(_row(t, ann, curves) for t in SHOWN),
         start=to_qcfs(nn.ReLU()).threshold.item(), thresholds=_thresholds(model),
         minutes=seconds[0] / 60, seconds=seconds[1], batch=EVALUATION_BATCH,
+        cpu_minutes=time.process_time() / 60,
         peak_gib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     )  # fmt: skip
 
