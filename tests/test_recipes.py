@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
 PAPERS = RECIPES / "papers"
 FILES = [path for path in sorted(RECIPES.rglob("*.yaml")) if "space" not in read_mapping(path, "file")]  # no searches
-PAPER_FILES = sorted(PAPERS.rglob("*.yaml"))
+PAPER_FILES = [path for path in FILES if path.is_relative_to(PAPERS)]
 NAMES = {"tser": "TSER (Yu et al., CVPR 2025, arXiv 2503.03144), ", "sakd": "SAKD (draft under review), "}
 ANN = {10: {18: 95.65, 34: 95.69, 50: 95.85, 101: 95.92, 152: 96.38, 19: 96.30},
        100: {18: 78.35, 34: 79.30, 50: 80.49, 101: 80.83, 152: 81.36, 19: 80.48}}  # fmt: skip

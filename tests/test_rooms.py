@@ -13,16 +13,22 @@ FOLDERS = {
     "training": list((ROOT / "neurokd").glob("*.py"))
     + [p for room in ("data", "models", "distill") for p in (ROOT / "neurokd" / room).rglob("*.py")],
     "sweep": list((ROOT / "neurokd" / "sweep").rglob("*.py")),
+    "search": list((ROOT / "neurokd" / "search").rglob("*.py")),
     "figures": list((ROOT / "neurokd" / "figures").rglob("*.py")),
     "hardware": list((ROOT / "hardware").rglob("*.py")),
     "export": list((ROOT / "export").rglob("*.py")),
 }
 FORBIDDEN = {
-    "training": tuple(f"neurokd.{room}" for room in ("export", "hardware", "cli", "report", "sweep", "figures")),
+    "training": tuple(
+        f"neurokd.{room}" for room in ("export", "hardware", "cli", "report", "sweep", "search", "figures")
+    ),
     "sweep": ("neurokd.export", "neurokd.hardware", "neurokd.cli"),
+    "search": ("neurokd.export", "neurokd.hardware", "neurokd.cli", "neurokd.figures"),
     "figures": ("neurokd.export", "neurokd.hardware", "neurokd.cli", "neurokd.sweep"),
     "export": ("neurokd.cli", "neurokd.report", "neurokd.sweep"),
-    "hardware": tuple(f"neurokd.{room}" for room in ("cli", "report", "sweep", "training", "models", "distill", "data")),
+    "hardware": tuple(
+        f"neurokd.{room}" for room in ("cli", "report", "sweep", "training", "models", "distill", "data")
+    ),
 }
 OF_EXPORT = {"network", "validate", "bounds", "netx"}  # what hardware may know of export: the network and its file
 OF_REPORT = {"svg", "numbers"}  # what figures may know of the report: how it draws and writes numbers

@@ -18,6 +18,7 @@ from neurokd.cli.lava import app as lava_app
 from neurokd.cli.methods import app as methods_app
 from neurokd.cli.models import app as models_app
 from neurokd.cli.report import report
+from neurokd.cli.search import search
 from neurokd.cli.simulate import simulate
 from neurokd.cli.sweep import sweep
 from neurokd.cli.train import train
@@ -53,7 +54,7 @@ def options(
         os.environ["NEUROKD_DEBUG"] = "1"
 
 
-for command in (demo, train, sweep, check, export, simulate, report, figures, doctor):
+for command in (demo, train, sweep, search, check, export, simulate, report, figures, doctor):
     app.command()(command)
 for name, group in {"lava": lava_app, "datasets": datasets_app, "methods": methods_app, "models": models_app}.items():
     app.add_typer(group, name=name)

@@ -1,0 +1,1 @@
+"""Architecture search by a one-shot supernet: does the architecture matter for a distilled spiking network?"""

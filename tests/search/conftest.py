@@ -1,0 +1,67 @@
+"""A small search: two classes that a small network can learn, and a space of 16 subnets."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from neurokd.search.spec import Search, load_search
+
+NOTHING: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own."""
+    monkeypatch.setenv("NEUROKD_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Bright left half or bright right half, 8 x 8."""
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 160), ("test", 40)):
+        labels = np.arange(count) % 2
+        images = generator.integers(0, 120, (count, 8, 8), dtype=np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[:, 4 * label : 4 * label + 4] += 60
+        (tmp_path / "data").mkdir(exist_ok=True)
+        np.savez(tmp_path / "data" / f"{part}.npz", images=images, labels=labels)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def write_search(data: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Write a search file; changes replace its keys, `base` those of its recipe, None removes one."""
+
+    def write(base: dict[str, Any] | None = NOTHING, **changes: Any) -> Path:
+        recipe: dict[str, Any] = {
+            "name": "small",
+            "data": {"name": "arrays", "path": str(data), "validation": 0.25},
+            "timesteps": 2,
+            "method": {"name": "ce"},
+            "training": {"epochs": 2, "batch_size": 24, "lr": 0.01},
+        }
+        values: dict[str, Any] = {
+            "base": None if base is None else {**recipe, **base},
+            "space": {"channels": [[4, 6], [6, 8]], "depths": [[1, 2], [1, 2]]},
+            "random_subnets": 1,
+            "samples": 6,
+            "calibration_images": 64,
+        }
+        values = {key: value for key, value in {**values, **changes}.items() if value is not None}
+        path = tmp_path / "small.yaml"
+        path.write_text(yaml.safe_dump(values))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def search(write_search: Callable[..., Path]) -> Search:
+    """The small search as it is."""
+    return load_search(write_search())
