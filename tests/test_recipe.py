@@ -8,6 +8,7 @@ from neurokd.errors import NeurokdError
 from neurokd.recipe import load_recipe, parse_recipe
 
 RECIPES = sorted((Path(__file__).parent.parent / "recipes").glob("*.yaml"))
+TEACHER = {"teacher": {"model": {"name": "vgg-tiny"}}}
 MINIMAL = {"name": "x", "data": {"name": "digits"}, "model": {"name": "vgg-tiny"}}
 
 
@@ -25,6 +26,22 @@ def test_overrides_reach_nested_keys() -> None:
         ({"method": {"name": "ce", "label_smothing": 0.1}}, "did you mean 'label_smoothing'?"),
         ({"method": {"name": "foo"}}, "method"),
         ({"method": {"name": "tser"}}, "add a 'teacher' section"),
+        ({"method": {"name": "hsd"}}, "add a 'teacher' section"),
+        ({"start": "teacher"}, "start: teacher takes the weights of a teacher; add a 'teacher' section"),
+        ({"start": "elsewhere"}, "start: Input should be 'random', 'teacher' or 'converted', got 'elsewhere'"),
+        ({"method": {"name": "sakd", "tap": "last"}, **TEACHER}, "unknown key 'method.sakd.tap', did you mean 'taps'?"),
+        ({"method": {"name": "sakd", "taps": "stage"}, **TEACHER}, "'stages', 'blocks' or 'last', got 'stage'"),
+        ({"method": {"name": "lasnn", "taps": []}, **TEACHER}, "at least 1 item"),
+        ({"method": {"name": "kdsnn", "taps": [{"student": "a"}]}, **TEACHER}, "teacher: Field required"),
+        ({"method": {"name": "sakd", "logit_weight": 0, "feature_weight": 0}, **TEACHER}, "are all 0"),
+        (
+            {"method": {"name": "sakd", "feature_weight_from": {-1: 0.1}}, **TEACHER},
+            "greater than or equal to 0, got -1",
+        ),
+        (
+            {"method": {"name": "bkdsnn", "mask_ratio": 1.0}, **TEACHER},
+            "method.bkdsnn.mask_ratio: Input should be less",
+        ),
         ({"timesteps": 0}, "timesteps: Input should be greater than or equal to 1, got 0"),
         ({"training": {"lr": "fast"}}, "training.lr"),
         ({"neuron": {"decay": 1.5}}, "neuron.decay"),
@@ -38,6 +55,26 @@ def test_errors_name_the_key_the_value_and_the_way_out(change: dict[str, object]
         parse_recipe({**MINIMAL, **change})
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_taps_and_schedules_survive_the_yaml_of_the_recipe(tmp_path: Path) -> None:
+    method = {
+        "name": "sakd",
+        "taps": ["relu1", {"student": "relu2", "teacher": "layer2.1.relu"}],
+        "feature_weight_from": {10: 0.01, 2: 5.0},
+    }
+    recipe = parse_recipe({**MINIMAL, **TEACHER, "start": "teacher", "method": method})
+    (tmp_path / "copy.yaml").write_text(recipe.to_yaml())
+    copy = load_recipe(tmp_path / "copy.yaml")
+    assert copy == recipe and copy.method.weight_at(12) == 0.01
+    short = load_recipe(tmp_path / "copy.yaml", ["method.taps=blocks", "method.feature_weight_from={1: 2.0}"])
+    assert (short.method.taps, short.method.weight_at(3)) == ("blocks", 2.0)
+
+
+def test_a_teacher_that_nothing_needs_is_not_used() -> None:
+    assert not parse_recipe({**MINIMAL, **TEACHER}).uses_teacher
+    assert parse_recipe({**MINIMAL, **TEACHER, "start": "teacher"}).uses_teacher
+    assert parse_recipe({**MINIMAL, **TEACHER, "method": {"name": "lasnn"}}).uses_teacher
 
 
 @pytest.mark.parametrize(
