@@ -63,7 +63,8 @@ class Distiller(L.LightningModule):
             self.adapters = self.objective.adapters(self.pairing.shapes)
 
     def on_fit_start(self) -> None:
-        """Bring the teacher to the student's device."""
+        """Train the student in training mode, whatever looked at it before; bring the teacher to its device."""
+        self.train()
         for teacher in self.frozen:
             teacher.to(self.device)
 
