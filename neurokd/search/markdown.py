@@ -27,6 +27,8 @@ def to_markdown(search: Search, summary: Summary, plot: str) -> str:
         table(HEAD, rows(summary)),
         "## Does the architecture matter?",
         "\n".join(f"- {line}" for line in findings(search, summary)),
+        "Mean accuracy of the subnets with each choice:",
+        table(("", "choices, rising, and their means"), _choices(summary)),
         "## Trained from scratch" if summary.retrained else "",
         _retrained(summary),
     ]
@@ -61,6 +63,13 @@ def findings(search: Search, summary: Summary) -> list[str]:
     if search.sampler == "tpe":
         lines.append("TPE looks where accuracy is high, so correlations and spread are not those of the whole space.")
     return lines
+
+
+def _choices(summary: Summary) -> list[tuple[str, str]]:
+    return [
+        (name, ", ".join(f"{choice}: {percent(mean, summary.images)}" for choice, mean in means.items()))
+        for name, means in summary.by_choice.items()
+    ]
 
 
 def _neurons(search: Search) -> str:

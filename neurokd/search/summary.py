@@ -8,6 +8,7 @@ from typing import Any
 from neurokd.search.chance import Rank, SpreadTest, gain_of_larger, rank_correlation, spread_test
 from neurokd.search.evaluate import Judge
 from neurokd.search.retrain import Retrained
+from neurokd.search.space import Space
 from neurokd.search.spec import Search
 from neurokd.search.trials import Trial, distinct
 
@@ -24,7 +25,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Summary:
-    """Correlations and spread are over the distinct sampled subnets; the two extremes are not among them by right."""
+    """`by_choice` is the mean accuracy of each choice of each axis.
+
+    Correlations and spread are over the distinct sampled subnets; the two extremes are not among them by right.
+    """
 
     data: str
     images: int
@@ -37,6 +41,7 @@ class Summary:
     with_macs: Rank | None
     with_parameters: Rank | None
     larger_half_gain: float | None
+    by_choice: dict[str, dict[int, float]]
     spread: SpreadTest | None
     calibration: Calibration
     retrained: tuple[Retrained, ...]
@@ -72,10 +77,23 @@ def summarise(search: Search, judge: Judge, trials: Sequence[Trial], retrained: 
         with_macs=rank_correlation(accuracy, [trial.macs for trial in sampled]),
         with_parameters=rank_correlation(accuracy, [trial.parameters for trial in sampled]),
         larger_half_gain=gain_of_larger(accuracy, [trial.macs for trial in sampled]),
+        by_choice=by_choice(search.space, sampled),
         spread=spread_test([trial.wrong for trial in sampled], largest.images, search.seed),
         calibration=Calibration(tuple(accuracies), statistics.stdev(accuracies)),
         retrained=tuple(retrained),
     )
+
+
+def by_choice(space: Space, trials: Sequence[Trial]) -> dict[str, dict[int, float]]:
+    """Mean accuracy of the trials that took each choice, by the names of the axes; a choice nobody took is left out."""
+    means: dict[str, dict[int, float]] = {}
+    for axis, (name, choices) in enumerate(zip(space.names, space.axes, strict=True)):
+        taken = {
+            choice: [t.accuracy for t in trials if (*t.subnet.channels, *t.subnet.depths)[axis] == choice]
+            for choice in choices
+        }
+        means[name] = {choice: statistics.fmean(values) for choice, values in taken.items() if values}
+    return means
 
 
 def _short(trial: Trial) -> dict[str, Any]:

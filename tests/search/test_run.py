@@ -116,6 +116,8 @@ def test_what_a_search_leaves(search: Search, tmp_path: Path) -> None:
     assert found["space"]["subnets"] == 16
     assert found["top"][0]["accuracy"] == summary.top[0].accuracy
     assert len(found["calibration"]["accuracies"]) == 5
+    wide = [trial.accuracy for trial in trials[2:] if trial.subnet.channels[0] == 6]
+    assert found["by_choice"]["channels1"]["6"] == pytest.approx(sum(wide) / len(wide))
     text = (folder / "search.md").read_text()
     assert "No test image was used" in text
     assert all(word in text for word in ("| median |", "| largest |", "Rank correlation", "Best less worst"))
