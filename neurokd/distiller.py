@@ -68,6 +68,11 @@ class Distiller(L.LightningModule):
         for teacher in self.frozen:
             teacher.to(self.device)
 
+    def on_fit_end(self) -> None:
+        """Take the hooks off both networks."""
+        if self.pairing:
+            self.pairing.close()
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed dropout and masks by the epoch, so that a resumed run repeats an uninterrupted one.
 
@@ -108,6 +113,8 @@ class Distiller(L.LightningModule):
         logits = logits_per_step(self.student, to_input(batch[0])).mean(dim=0)
         accuracy = (logits.argmax(dim=1) == batch[1]).float().mean()
         loss = nn.functional.cross_entropy(logits, batch[1])
+        if self.pairing:
+            self.pairing.clear()
         self.log_dict({"val_accuracy": accuracy, "val_loss": loss}, prog_bar=True, batch_size=len(batch[1]))
         self.log("val_score", accuracy - TIE_WEIGHT * loss, batch_size=len(batch[1]))
 

@@ -1,5 +1,6 @@
 """`fit`: train a recipe into a complete run, or continue one."""
 
+import copy
 import logging
 import time
 from pathlib import Path
@@ -104,26 +105,44 @@ def _train_and_measure(
     from neurokd.teachers import teacher_of
 
     recipe = run.recipe
+    sample = to_input(dataset.train.images[:2])
+    _try_out(student, recipe, dataset, sample)
     teacher = teacher_of(recipe, dataset, data_root, progress=progress) if recipe.uses_teacher else None
     ann = load_model(teacher.run, dataset) if teacher else None
-    started = None
     if ann is not None and recipe.start != "random":
         start_from(student, ann)
-        started = evaluate(student, dataset.test).accuracy_per_step
-    module = Distiller(
-        student, recipe.method, recipe.training, recipe.seed,
-        teacher=ann if recipe.method.needs_teacher else None, sample=to_input(dataset.train.images[:2]),
-    )  # fmt: skip
+    distilled = ann if recipe.method.needs_teacher else None
+    module = Distiller(student, recipe.method, recipe.training, recipe.seed, teacher=distilled, sample=sample)
     logger.info("training '%s' in %s", recipe.model.name, run.path)
     start = time.perf_counter()
     best_epoch = train(module, run, dataset, parts, progress)
     seconds = time.perf_counter() - start
     result = _measure(student, run, dataset, parts)
     result["student"]["best_epoch"] = best_epoch
-    result["student"]["accuracy_per_step_at_start"] = started
+    result["student"]["accuracy_per_step_at_start"] = _accuracy_at_start(recipe, ann, dataset)
     result["teacher"] = teacher.describe() if teacher else None
     result["wall_s"] = {"teacher": teacher.result["wall_s"]["student"] if teacher else None, "student": seconds}
     return result
+
+
+def _try_out(student: nn.Module, recipe: Recipe, dataset: DataSet, sample: torch.Tensor) -> None:
+    """Put the untrained networks together once, so that what does not fit is known before a teacher is trained."""
+    if not recipe.uses_teacher:
+        return
+    ann = build_student(recipe.teacher_recipe(), dataset.shape, len(dataset.classes))
+    if recipe.start != "random":
+        start_from(copy.deepcopy(student), ann)
+    if recipe.method.needs_teacher:
+        Distiller(student, recipe.method, recipe.training, recipe.seed, teacher=ann, sample=sample).on_fit_end()
+
+
+def _accuracy_at_start(recipe: Recipe, ann: nn.Module | None, dataset: DataSet) -> list[float] | None:
+    """Test accuracy after each step before the training, of a student that starts from its teacher; else None."""
+    if ann is None or recipe.start == "random":
+        return None
+    student = build_student(recipe, dataset.shape, len(dataset.classes))
+    start_from(student, ann)
+    return evaluate(student, dataset.test).accuracy_per_step
 
 
 def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split) -> dict[str, Any]:

@@ -116,3 +116,13 @@ def test_soft_reset_is_refused_at_export_by_name(data: Path, tmp_path: Path) -> 
 def test_what_does_not_make_three_stages_is_refused(data: Path, changes: dict[str, object], message: str) -> None:
     with pytest.raises(NeurokdError, match=message):
         recipe(data, **({"method": {"name": "ce"}} | changes))
+
+
+def test_what_does_not_fit_is_known_before_the_teacher_is_trained(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neurokd.loop.train", lambda *_: pytest.fail("something was trained"))
+    monkeypatch.setattr("neurokd.training.train", lambda *_: pytest.fail("something was trained"))
+    method = {"name": "sakd", "taps": ["relu1", "relu9"]}
+    with pytest.raises(NeurokdError, match=r"tap 'relu9'.*nearest are.*'relu"):
+        fit(recipe(data, method=method, start="random"), tmp_path / "run", progress=False)
