@@ -2,6 +2,7 @@
 
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -37,18 +38,30 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(str(problem()))
 
 
+@pytest.fixture(scope="session")
+def write_data() -> Callable[..., Path]:
+    """Write a set of two classes that a small network can learn: bright left half or bright right half, 8 x 8."""
+
+    def write(
+        folder: Path, train: int = 120, test: int = 40, noise: int = 80, contrast: int = 120, seed: int = 0
+    ) -> Path:
+        generator = np.random.default_rng(seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, count in (("train", train), ("test", test)):
+            labels = np.arange(count) % 2
+            images = generator.integers(0, noise, (count, 8, 8), dtype=np.uint8)
+            for image, label in zip(images, labels, strict=True):
+                image[:, 4 * label : 4 * label + 4] += contrast
+            np.savez(folder / f"{part}.npz", images=images, labels=labels)
+        return folder
+
+    return write
+
+
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """A small set of two classes that a small network can learn: bright left half or bright right half."""
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 120), ("test", 40)):
-        labels = np.arange(count) % 2
-        images = generator.integers(0, 80, (count, 8, 8), dtype=np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[:, 4 * label : 4 * label + 4] += 120
-        (tmp_path / "data").mkdir(exist_ok=True)
-        np.savez(tmp_path / "data" / f"{part}.npz", images=images, labels=labels)
-    return tmp_path / "data"
+def data(write_data: Callable[..., Path], tmp_path: Path) -> Path:
+    """The small set."""
+    return write_data(tmp_path / "data")
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """The report as Markdown: the same tables without the drawings, for pull requests and notebooks."""
 
 import re
-from collections.abc import Iterable, Sequence
 
 from neurokd.report.chart_waterfall import LABELS
+from neurokd.report.markdown_tables import plain, table
 from neurokd.report.numbers import big, energy, percent, points, shape, whole
 from neurokd.report.schema import Manifest
 from neurokd.report.summary import Summary
@@ -16,12 +16,12 @@ def to_markdown(summary: Summary) -> str:
     """The whole document; text from the run's files is escaped."""
     result, manifest = summary.run.result, summary.run.manifest
     parts = [
-        f"# {_plain(result.name)}",
-        f"**{_WORDS[summary.verdict.status]}: {_plain(summary.verdict.headline)}**",
-        _plain(summary.verdict.detail),
-        "\n".join(f"- {_plain(tile.name)}: **{_plain(tile.figure)}** ({_plain(tile.note)})" for tile in summary.tiles),
+        f"# {plain(result.name)}",
+        f"**{_WORDS[summary.verdict.status]}: {plain(summary.verdict.headline)}**",
+        plain(summary.verdict.detail),
+        "\n".join(f"- {plain(tile.name)}: **{plain(tile.figure)}** ({plain(tile.note)})" for tile in summary.tiles),
         "## Accuracy",
-        _table(("stage", "accuracy", "drop", "samples", "95 % interval", "note"), map(_stage_row, summary.waterfall)),
+        table(("stage", "accuracy", "drop", "samples", "95 % interval", "note"), map(_stage_row, summary.waterfall)),
         _steps(summary),
         "## Layers",
         _layers(summary, manifest) if manifest else "Not exported yet.",
@@ -30,28 +30,13 @@ def to_markdown(summary: Summary) -> str:
         "## Energy estimate",
         _energy(manifest) if manifest and manifest.energy else "None was made.",
         "## Training",
-        "\n".join(f"- {_plain(name)}: {_plain(value)}" for name, value in summary.training),
+        "\n".join(f"- {plain(name)}: {plain(value)}" for name, value in summary.training),
         "## Provenance",
-        "\n".join(f"- {_plain(name)}: {_plain(value)}" for name, value in summary.provenance),
+        "\n".join(f"- {plain(name)}: {plain(value)}" for name, value in summary.provenance),
         _recipe(summary.run.recipe),
         f"Written by neurokd {summary.version}. Lava is a simulation: nothing here was run on a Loihi 2 chip.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _plain(text: str) -> str:
-    """`text` as Markdown shows it literally, on one line.
-
-    >>> _plain("<b>a|b</b>")
-    '&lt;b&gt;a\\\\|b&lt;/b&gt;'
-    """
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#!])", r"\\\1", flat)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(_plain(cell) for cell in row) + " |" for row in rows)])
 
 
 def _stage_row(stage: WaterfallStage) -> tuple[str, ...]:
@@ -76,7 +61,7 @@ def _steps(summary: Summary) -> str:
                 *(percent(c[t], summary.run.result.data.test) if t < len(c) else "" for c in (student, exported)),
             )
         )
-    return _table(("time steps t", "float student", "quantised"), rows)
+    return table(("time steps t", "float student", "quantised"), rows)
 
 
 def _layers(summary: Summary, manifest: Manifest) -> str:
@@ -110,13 +95,13 @@ def _layers(summary: Summary, manifest: Manifest) -> str:
         "firing rate",
         "differing spikes",
     )
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _activity(manifest: Manifest) -> str:
     layers = manifest.activity.layers if manifest.activity else ()
     rows = [(x.name, big(x.effective_acs), big(x.effective_macs), big(x.dense_operations)) for x in layers]
-    return _table(("layer", "effective ACs", "effective MACs", "dense operations"), rows)
+    return table(("layer", "effective ACs", "effective MACs", "dense operations"), rows)
 
 
 def _energy(manifest: Manifest) -> str:
@@ -125,7 +110,7 @@ def _energy(manifest: Manifest) -> str:
         span = "one figure" if x.low == x.high else f"{energy(x.low, x.unit)} to {energy(x.high, x.unit)}"
         rows.append((x.what, x.label, energy(x.value, x.unit), span, x.source))
     head = ("network", "model", "energy per sample", "range", "constants and source")
-    return "Estimates from operation counts, and no claim about a chip.\n\n" + _table(head, rows)
+    return "Estimates from operation counts, and no claim about a chip.\n\n" + table(head, rows)
 
 
 def _recipe(recipe: str | None) -> str:

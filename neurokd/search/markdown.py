@@ -1,11 +1,11 @@
 """A search's summary as Markdown."""
 
+from neurokd.report.markdown_tables import plain, table
 from neurokd.report.numbers import MINUS, big, percent, points, whole, wilson
 from neurokd.search.chance import Rank, SpreadTest
 from neurokd.search.spec import Search
 from neurokd.search.summary import Summary
 from neurokd.search.trials import Trial
-from neurokd.sweep.markdown import plain, table
 
 HEAD = ("", "channels", "depths", "parameters", "MACs", "validation accuracy", "95 % interval")
 ALPHA = 0.05  # below this p-value a result is called more than chance

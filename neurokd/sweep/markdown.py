@@ -1,8 +1,8 @@
 """A sweep's summary as Markdown."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from neurokd.report.markdown_tables import plain, table
 from neurokd.report.numbers import duration, percent, points
 from neurokd.sweep.significance import Spread
 from neurokd.sweep.summary import Row, Summary
@@ -103,19 +103,3 @@ def _steps(summary: Summary) -> str:
 def _why(name: str, summary: Summary) -> str:
     state = summary.states[name]
     return f"failed: {summary.failures[name]}" if state == "failed" else state
-
-
-def plain(text: str) -> str:
-    """`text` as Markdown shows it literally, on one line.
-
-    >>> plain("a|b_c")
-    'a\\\\|b\\\\_c'
-    """
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#!])", r"\\\1", flat)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; cells are shown literally."""
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(plain(cell) for cell in row) + " |" for row in rows)])

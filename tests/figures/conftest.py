@@ -1,10 +1,9 @@
 """Two students, a teacher and a plain ANN, trained for a moment on two classes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from neurokd.recipe import Recipe, parse_recipe
@@ -18,19 +17,6 @@ class Trained:
 
     root: Path
     runs: dict[str, Run]
-
-
-def write_data(folder: Path, seed: int = 0) -> Path:
-    """Two classes that a small network can learn: bright left half or bright right half."""
-    generator = np.random.default_rng(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, count in (("train", 80), ("test", 40)):
-        labels = np.arange(count) % 2
-        images = generator.integers(0, 80, (count, 8, 8), dtype=np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[:, 4 * label : 4 * label + 4] += 120
-        np.savez(folder / f"{part}.npz", images=images, labels=labels)
-    return folder
 
 
 def small_recipe(data: Path, **changes: object) -> Recipe:
@@ -63,10 +49,10 @@ ANN: dict[str, object] = {"neuron": None, "timesteps": 1, "method": {"name": "ce
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory, write_data: Callable[..., Path]) -> Trained:
     """Runs `tser`, `converted` and `ann` on one data set, `elsewhere` on another."""
     root = tmp_path_factory.mktemp("figures")
-    data = write_data(root / "data")
+    data = write_data(root / "data", train=80)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEUROKD_CACHE", str(root / "cache"))
         changes: dict[str, dict[str, object]] = {"tser": {}, "converted": CONVERTED, "ann": ANN}
@@ -74,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
             name: fit(small_recipe(data, **change), root / "runs" / name, progress=False)
             for name, change in changes.items()
         }
-        other = small_recipe(write_data(root / "second" / "data", seed=1), **ANN)
+        other = small_recipe(write_data(root / "second" / "data", train=80, seed=1), **ANN)
         runs["elsewhere"] = fit(other, root / "runs" / "elsewhere", progress=False)
     return Trained(root, runs)
 

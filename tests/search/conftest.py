@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
@@ -21,17 +20,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Bright left half or bright right half, 8 x 8."""
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 160), ("test", 40)):
-        labels = np.arange(count) % 2
-        images = generator.integers(0, 120, (count, 8, 8), dtype=np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[:, 4 * label : 4 * label + 4] += 60
-        (tmp_path / "data").mkdir(exist_ok=True)
-        np.savez(tmp_path / "data" / f"{part}.npz", images=images, labels=labels)
-    return tmp_path / "data"
+def data(write_data: Callable[..., Path], tmp_path: Path) -> Path:
+    """The small set, harder to tell apart."""
+    return write_data(tmp_path / "data", train=160, noise=120, contrast=60)
 
 
 @pytest.fixture

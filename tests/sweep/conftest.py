@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 
@@ -14,19 +13,9 @@ from neurokd.sweep.grid import Point
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two classes, bright left half or bright right half; the cache is the test's own."""
-    monkeypatch.setenv("NEUROKD_CACHE", str(tmp_path / "cache"))
-    folder = tmp_path / "data"
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 60), ("test", 20)):
-        labels = np.arange(count) % 2
-        images = generator.integers(0, 80, (count, 8, 8), dtype=np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[:, 4 * label : 4 * label + 4] += 120
-        np.savez(folder / f"{part}.npz", images=images, labels=labels)
-    return folder
+def data(write_data: Callable[..., Path], cache: Path, tmp_path: Path) -> Path:
+    """The small set; the cache is the test's own."""
+    return write_data(tmp_path / "data", train=60, test=20)
 
 
 @pytest.fixture
