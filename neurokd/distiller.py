@@ -140,7 +140,8 @@ class Distiller(L.LightningModule):
 def _schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig, steps: int) -> Any:
     """The learning rate over `steps` optimiser steps; `config.lr` is its peak."""
     if config.schedule == "onecycle":
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=0.2)
+        rising = 0.25 if steps == 5 else 0.2  # torch divides by rising * steps - 1
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=steps, pct_start=rising)
     if config.schedule == "cosine":
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)

@@ -11,7 +11,7 @@ from torch import nn
 from neurokd.conversion import convert, to_qcfs
 from neurokd.distill import BKDSNN, CE, HSD, KD, METHODS, SAKD, TSER, Objective
 from neurokd.distill.features import FeatureObjective
-from neurokd.distiller import Distiller
+from neurokd.distiller import Distiller, _schedule
 from neurokd.errors import NeurokdError
 from neurokd.models import build_model
 from neurokd.recipe import TrainingConfig
@@ -140,3 +140,16 @@ def test_a_student_that_diverged_is_named_by_its_cross_entropy() -> None:
     nn.init.constant_(student.net.classifier.weight, float("nan"))
     with pytest.raises(NeurokdError, match=r"the loss is nan at .* because of 'ce' \(1 x ce nan\)"):
         distiller(CE(), student).training_step((IMAGES, LABELS), 0)
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+def test_one_cycle_takes_any_number_of_steps(steps: int) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = _schedule(optimizer, TrainingConfig(lr=0.5), steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if len(rates) < steps:
+            schedule.step()
+    assert all(0.0 < rate <= 0.5 + 1e-9 for rate in rates)
