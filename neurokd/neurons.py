@@ -29,7 +29,7 @@ class LIF(BaseModel):
     SAKD eq. 4 is gamma = 1). `detach_reset` keeps the gradient from flowing through the reset.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     decay: float = Field(default=0.5, ge=0.0, le=1.0)
     threshold: float = Field(default=1.0, gt=0.0)

@@ -16,7 +16,7 @@ from neurokd.errors import NeurokdError
 class QCFSConfig(BaseModel):
     """Number of levels L, and the value at which the trainable threshold s of every layer starts."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     levels: int = Field(default=16, ge=1)
     threshold: float = Field(default=8.0, gt=0.0)

@@ -13,9 +13,11 @@ from neurokd.errors import NeurokdError
 from neurokd.neurons import LIF
 from neurokd.qcfs import QCFSConfig
 
+MAX_SEED = 2**32 - 1  # the largest that NumPy's generator takes
+
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelConfig(BaseModel):
@@ -53,7 +55,7 @@ class TeacherConfig(_Section):
 
     model: ModelConfig
     qcfs: QCFSConfig | None = None
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
     training: TrainingConfig = TrainingConfig()
     label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
 
@@ -75,7 +77,7 @@ class Recipe(_Section):
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
     data: DataConfig
     model: ModelConfig
     neuron: LIF | None = LIF()
@@ -93,6 +95,8 @@ class Recipe(_Section):
             raise ValueError(f"method '{self.method.name}' distils a teacher; add a 'teacher' section")
         if self.start != "random" and self.teacher is None:
             raise ValueError(f"start: {self.start} takes the weights of a teacher; add a 'teacher' section")
+        if self.start == "teacher" and self.teacher and self.teacher.qcfs:
+            raise ValueError("start: teacher takes ReLU weights; with teacher.qcfs it is start: converted")
         if self.start == "converted" and self.teacher and (not self.teacher.qcfs or self.teacher.model != self.model):
             raise ValueError("start: converted needs a teacher with the student's model and a 'qcfs' section")
         if self.neuron is not None and self.qcfs:
@@ -170,16 +174,26 @@ def _set(values: dict[str, Any], override: str) -> None:
         raise NeurokdError(f"--set {override}: '{text}' is not a YAML value") from error
 
 
+_SECTION = "expected a section of keys"
+_MESSAGES = {  # where pydantic speaks of Python instead of recipes
+    "model_type": _SECTION,
+    "model_attributes_type": f"{_SECTION}, e.g. {{{{name: kd}}}}",
+    "union_tag_invalid": "unknown name '{tag}'; allowed are {expected_tags}",
+    "union_tag_not_found": "expected a 'name' among the keys",
+}
+
+
 def _explain(error: Any) -> str:
     path = [str(part) for part in error["loc"]]
-    where = ".".join(path)
+    where = ".".join(part for part in path if "[" not in part)  # pydantic adds its types, e.g. tuple[str, ...]
     if error["type"] == "extra_forbidden":
         nearest = difflib.get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
         hint = f", did you mean '{nearest[0]}'?" if nearest else f"; allowed are {', '.join(_keys_at(path[:-1]))}"
         return f"unknown key '{where}'{hint}"
-    message = error["msg"].removeprefix("Value error, ")
-    got = "" if error["type"] in ("missing", "value_error") else f", got {error['input']!r}"
-    return f"{where or 'recipe'}: {message}{got}"
+    message = _MESSAGES.get(error["type"], "{msg}").format(**{"msg": error["msg"], **error.get("ctx", {})})
+    message = message.removeprefix("Value error, ")
+    got = "" if error["type"] in ("missing", "value_error", "union_tag_invalid") else f", got {error['input']!r}"
+    return f"{where}: {message}{got}" if where else f"{message}{got}"
 
 
 def _keys_at(path: list[str]) -> list[str]:

@@ -59,7 +59,7 @@ class Terms:
 class Objective(BaseModel, ABC):
     """One method: its coefficients are the fields, and thereby the recipe's keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     needs_teacher: ClassVar[bool]
     source: ClassVar[str]
