@@ -176,7 +176,8 @@ def _calls(model: nn.Module, paths: Sequence[str], images: torch.Tensor, positio
         call = sum(point.path == path for point in points)
         points.append(Point(path, call, tuple(feature.shape[1:])))
 
-    handles = [_watch(module_at(model, path), position, partial(note, path)) for path in paths]
+    once = dict.fromkeys(paths)  # two pairs may share a module
+    handles = [_watch(module_at(model, path), position, partial(note, path)) for path in once]
     try:
         with evaluating(model), torch.no_grad():
             model(images)

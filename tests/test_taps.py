@@ -194,6 +194,15 @@ def test_a_module_that_is_not_called_or_gives_no_tensor_is_named() -> None:
         last_calls(Odd(), ["pool"], IMAGES)
 
 
+def test_one_module_may_be_tapped_twice() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())
+    points = last_calls(network, ["1", "1"], IMAGES)
+    recorder = Recorder(network, points, "after")
+    output = network(IMAGES)
+    assert [point.call for point in points] == [0, 0]
+    assert all(torch.equal(feature, output) for feature in recorder.features)
+
+
 def hooks(model: nn.Module) -> int:
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
 
