@@ -14,6 +14,7 @@ from neurokd.allocator import keep_freed_memory
 from neurokd.conversion import convert, to_qcfs
 from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet, Split
+from neurokd.data.loader import batches
 from neurokd.data.splits import split
 from neurokd.distiller import Distiller
 from neurokd.errors import NeurokdError
@@ -27,6 +28,7 @@ from neurokd.recipe import Recipe
 from neurokd.runs import Run, create_run, exclusive, now
 from neurokd.spiking import to_spiking
 from neurokd.taps import tapped
+from neurokd.trial import check_logits
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +92,8 @@ def fit(recipe: Recipe, path: Path, *, data_root: Path | None = None, progress: 
     dataset = load_dataset(recipe.data, data_root)
     parts = split(dataset, recipe.data.validation, recipe.data.split_seed)
     student = build_student(recipe, dataset.shape, len(dataset.classes))
+    if not Run(path).finished:
+        _try_out(student, recipe, dataset, parts)
     run = create_run(recipe, path)
     with exclusive(run):
         if not run.finished:
@@ -106,7 +110,6 @@ def _train_and_measure(
 
     recipe = run.recipe
     sample = to_input(dataset.train.images[:2])
-    _try_out(student, recipe, dataset, sample)
     teacher = teacher_of(recipe, dataset, data_root, progress=progress) if recipe.uses_teacher else None
     ann = load_model(teacher.run, dataset) if teacher else None
     if ann is not None and recipe.start != "random":
@@ -125,15 +128,21 @@ def _train_and_measure(
     return result
 
 
-def _try_out(student: nn.Module, recipe: Recipe, dataset: DataSet, sample: torch.Tensor) -> None:
-    """Put the untrained networks together once, so that what does not fit is known before a teacher is trained."""
+def _try_out(student: nn.Module, recipe: Recipe, dataset: DataSet, parts: Split) -> None:
+    """Try the untrained networks once, so that what does not fit is known before a folder or a teacher is made."""
+    sample, classes = to_input(dataset.train.images[:2]), len(dataset.classes)
+    training, augment = recipe.training, recipe.data.augment
+    batches(dataset.train, parts.train, training.batch_size, augment=augment, seed=recipe.seed, shuffle=True)
+    check_logits(student, recipe.model.name, sample, classes)
     if not recipe.uses_teacher:
         return
-    ann = build_student(recipe.teacher_recipe(), dataset.shape, len(dataset.classes))
+    wanted = recipe.teacher_recipe()
+    ann = build_student(wanted, dataset.shape, classes)
+    check_logits(ann, wanted.model.name, sample, classes)
     if recipe.start != "random":
         start_from(copy.deepcopy(student), ann)
     if recipe.method.needs_teacher:
-        Distiller(student, recipe.method, recipe.training, recipe.seed, teacher=ann, sample=sample).on_fit_end()
+        Distiller(student, recipe.method, training, recipe.seed, teacher=ann, sample=sample).on_fit_end()
 
 
 def _accuracy_at_start(recipe: Recipe, ann: nn.Module | None, dataset: DataSet) -> list[float] | None:

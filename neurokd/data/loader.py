@@ -31,7 +31,7 @@ def batches(
     Order and augmentation follow from `seed` and the epoch alone. `loader.sampler.set_epoch(k)` chooses the epoch;
     Lightning calls it by itself, and without a call every pass repeats `epoch`. With `shuffle`, for training, an
     incomplete last batch is dropped; otherwise the order is that of `indices` and nothing is dropped.
-    Raises NeurokdError when there would be no batch.
+    Raises NeurokdError when there would be no batch, or for a shift out of the images.
     """
     if batch_size < 1 or len(indices) == 0:
         raise NeurokdError(f"{len(indices)} images in batches of {batch_size}: there must be at least 1 of both")
@@ -79,6 +79,11 @@ class BatchedImages(Dataset[Any]):
     """Images at `indices` (`[K]`, int64); a list of positions gives a whole batch in one indexing operation."""
 
     def __init__(self, images: ImageSet, indices: torch.Tensor, augment: AugmentConfig | None, seed: int) -> None:
+        height, width = images.images.shape[-2:]
+        if augment is not None and augment.shift >= min(height, width):
+            raise NeurokdError(
+                f"data.augment.shift is {augment.shift}, allowed is less than the side of the images, {height}x{width}"
+            )
         self.images, self.indices, self.seed = images, indices, seed
         self.augment = augment if augment is not None and augment.active else None
 
