@@ -92,11 +92,15 @@ class Run:
     def load_weights(self, model: nn.Module) -> None:
         """Load `best.safetensors` into `model`; NeurokdError if it is damaged or of another model."""
         if not self.weights.is_file():
-            raise NeurokdError(f"run '{self.path}': no weights at '{self.weights}'")
+            raise NeurokdError(
+                f"run '{self.path}': no weights at '{self.weights}'; delete '{self.path}' and train it again"
+            )
         try:
             state = load_file(self.weights)
         except (SafetensorError, ValueError) as error:
-            raise NeurokdError(f"weights '{self.weights}': damaged file: {error}") from error
+            raise NeurokdError(
+                f"weights '{self.weights}': damaged file: {error}; delete '{self.path}' and train it again"
+            ) from error
         wanted = model.state_dict()
         wrong = sorted(set(state) ^ set(wanted)) or [k for k in wanted if wanted[k].shape != state[k].shape]
         if wrong:

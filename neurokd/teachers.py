@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from neurokd.cache import cache_dir
 from neurokd.data.images import DataSet
+from neurokd.errors import NeurokdError
 from neurokd.recipe import Recipe
 from neurokd.runs import Run
 
@@ -56,7 +57,10 @@ def teacher_key(recipe: Recipe, dataset: DataSet) -> str:
 
 
 def teacher_of(recipe: Recipe, dataset: DataSet, data_root: Path | None, *, progress: bool) -> Teacher:
-    """The teacher of `recipe`: reused if it was trained before, else trained (or continued) now."""
+    """The teacher of `recipe`: reused if it was trained before, else trained (or continued) now.
+
+    Raises NeurokdError that says what to delete if it lies damaged in the cache.
+    """
     from neurokd.training import fit
 
     wanted = recipe.teacher_recipe()
@@ -64,6 +68,22 @@ def teacher_of(recipe: Recipe, dataset: DataSet, data_root: Path | None, *, prog
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
         reused = Run(path).finished
+        if reused:
+            _check_cached(Run(path), wanted)
         logger.info("teacher %s: %s", path.name, "reused from the cache" if reused else "training it first")
         run = fit(wanted, path, data_root=data_root, progress=progress)
     return Teacher(run, run.result(), reused)
+
+
+def _check_cached(run: Run, wanted: Recipe) -> None:
+    """Raise NeurokdError unless everything that is read of a cached teacher, but for its weights, is there."""
+    try:
+        if run.recipe != wanted:
+            raise NeurokdError("its recipe.yaml is not the one that it is kept under")
+        result = run.result()
+        _ = Teacher(run, result, reused=True).describe(), result["wall_s"]["student"]
+    except (NeurokdError, KeyError, TypeError) as error:
+        reason = error if isinstance(error, NeurokdError) else f"result.json is damaged ({error})"
+        raise NeurokdError(
+            f"teacher '{run.path.name}' in the cache: {reason}; delete '{run.path}' and it is trained again"
+        ) from error

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,30 @@ def test_the_teacher_is_trained_once_and_reused_by_content(data: Path, tmp_path:
     other = fit(recipe(data, teacher=teacher), tmp_path / "d", progress=False).result()["teacher"]
     assert not other["reused"]
     assert first["key"] == again["key"] != other["key"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("result.json", "{", "damaged JSON"),
+        ("result.json", '{"student": {}}', "result.json is damaged \\('model'\\)"),
+        ("recipe.yaml", "name: [", "not valid YAML"),
+        ("recipe.yaml", recipe(Path("x")).teacher_recipe().to_yaml(), "not the one that it is kept under"),
+        ("checkpoints/best.safetensors", "short", "damaged file"),
+    ],
+)
+def test_a_damaged_teacher_in_the_cache_says_what_to_delete(
+    data: Path, cache: Path, tmp_path: Path, file: str, content: str, message: str
+) -> None:
+    training = {"epochs": 1, "batch_size": 16}
+    brief = recipe(data, training=training, teacher={"model": {"name": "vgg-tiny", "width": 4}, "training": training})
+    fit(brief, tmp_path / "a", progress=False)
+    (folder,) = (path for path in (cache / "teachers").iterdir() if path.is_dir())
+    (folder / file).write_text(content)
+    with pytest.raises(NeurokdError, match=f"{message}.*; delete '{folder}' and"):
+        fit(brief, tmp_path / "b", progress=False)
+    shutil.rmtree(folder)
+    assert not fit(brief, tmp_path / "b", progress=False).result()["teacher"]["reused"]
 
 
 def test_killed_midway_it_resumes(data: Path, tmp_path: Path) -> None:
