@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 TRAINING = [p for p in (ROOT / "neurokd").rglob("*.py") if not p.is_symlink()]
 FOLDERS = {
     "training": list((ROOT / "neurokd").glob("*.py"))
-    + [p for room in ("data", "models", "distill") for p in (ROOT / "neurokd" / room).rglob("*.py")],
+    + [p for room in ("data", "events", "models", "distill") for p in (ROOT / "neurokd" / room).rglob("*.py")],
     "sweep": list((ROOT / "neurokd" / "sweep").rglob("*.py")),
     "search": list((ROOT / "neurokd" / "search").rglob("*.py")),
     "figures": list((ROOT / "neurokd" / "figures").rglob("*.py")),

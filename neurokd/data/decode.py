@@ -1,9 +1,7 @@
 """Decode many image files into one array, once: the result is kept in the cache folder."""
 
 import hashlib
-import logging
 import os
-import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,16 +12,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from neurokd.cache import cache_dir
+from neurokd.data.kept import kept_array
 from neurokd.errors import NeurokdError
-from neurokd.files import atomic_file
 
 ImageSize: TypeAlias = int | tuple[int, int]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 FORMAT = 1  # change it when the same files give other pixels
 DEEP = ("I", "F", "I;16", "I;16B", "I;16L")  # Pillow's modes with more than 8 bits
-
-logger = logging.getLogger(__name__)
 
 
 def decode(folder: Path, files: Sequence[Path], image_size: ImageSize | None = None) -> Pixels:
@@ -35,16 +31,7 @@ def decode(folder: Path, files: Sequence[Path], image_size: ImageSize | None = N
     place = hashlib.sha256(f"{folder.resolve()} {image_size}".encode()).hexdigest()[:24]
     cached = cache_dir() / "image-folder" / f"{place}.npz"
     key = _key(folder, files, image_size)
-    kept = _read(cached, key)
-    if kept is not None:
-        return kept
-    pixels = _decode_all(files, image_size)
-    try:
-        with atomic_file(cached) as part, part.open("wb") as handle:
-            np.savez(handle, key=np.array(key), images=pixels)
-    except OSError as error:  # a full or read-only cache costs time, nothing else
-        logger.warning("decoded images could not be cached in '%s' (%s)", cached, error)
-    return pixels
+    return kept_array(cached, key, lambda: _decode_all(files, image_size))
 
 
 def _key(folder: Path, files: Sequence[Path], image_size: ImageSize | None) -> str:
@@ -53,17 +40,6 @@ def _key(folder: Path, files: Sequence[Path], image_size: ImageSize | None) -> s
         stat = path.stat()
         digest.update(f"{path.relative_to(folder)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def _read(cached: Path, key: str) -> Pixels | None:
-    try:
-        with np.load(cached, allow_pickle=False) as archive:
-            return archive["images"] if str(archive["key"]) == key else None
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        logger.warning("cached images '%s' are unreadable (%s) and are decoded again", cached, error)
-        return None
 
 
 def _decode_all(files: Sequence[Path], image_size: ImageSize | None) -> Pixels:

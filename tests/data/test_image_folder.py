@@ -73,7 +73,7 @@ def test_a_damaged_cache_is_rebuilt(folder: Path, own_cache: Path, caplog: pytes
     (cached,) = (own_cache / "image-folder").iterdir()
     cached.write_bytes(cached.read_bytes()[:300])
     assert load_image_folder(folder).train.fingerprint() == before
-    assert "are decoded again" in caplog.text
+    assert "is made again" in caplog.text
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(

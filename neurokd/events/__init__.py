@@ -1,0 +1,1 @@
+"""Event cameras: recordings in, frames `[T, C, H, W]` out; archives, a cache and a simulated sensor."""

@@ -1,0 +1,118 @@
+"""Event sets in one npz file, column by column."""
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurokd.errors import NeurokdError
+from neurokd.events.recording import Array
+from neurokd.events.sets import EventSet
+from neurokd.files import atomic_file
+
+EVENT_KEYS = ("t", "x", "y", "p")
+KEYS = (*EVENT_KEYS, "offsets", "labels", "sensor_size")
+LOCAL_HEADER = 30  # bytes before a member's name; the last four give the lengths of name and extra field
+
+
+def read_events(path: Path, sort: bool = False) -> EventSet:
+    """Return the recordings of an npz file; a column that is stored without compression is mapped, not read.
+
+    Keys: `t` (integers, us), `x`, `y`, `p` `[M]`; `offsets` `[N+1]`; `labels` `[N]`; `sensor_size` (height, width);
+    and, where present, `sample_id` `[N]` and `class_names` `[K]`. A recording's events are checked when it is asked
+    for, with `sort` as in `Events`. Nothing in the file is executed. A mapped column is not held against its checksum.
+    Raises NeurokdError that names the file and the key.
+    """
+    if not path.is_file():
+        raise NeurokdError(f"events '{path}': there is no such file; write one with write_events")
+    columns = _columns(path)
+    for key in KEYS:
+        if key not in columns:
+            raise _error(path, key, f"missing, the file has {sorted(columns)}; add it")
+    for key, column in columns.items():
+        _check(path, key, column)
+    count = len(columns["offsets"]) - 1
+    try:
+        return EventSet(
+            **{key: columns[key] for key in (*EVENT_KEYS, "offsets", "labels")},
+            sample_ids=columns.get("sample_id", np.arange(count)),
+            sensor=(int(columns["sensor_size"][0]), int(columns["sensor_size"][1])),
+            classes=tuple(str(name) for name in columns.get("class_names", ())),
+            sort=sort,
+        )
+    except NeurokdError as error:
+        raise NeurokdError(f"'{path}': {error}") from error
+
+
+def write_events(path: Path, data: EventSet, compress: bool = False) -> None:
+    """Write `data` so that `read_events` gives it back; every recording is checked first, the file appears whole.
+
+    Times become uint32 and coordinates uint8 where they fit. Without `compress` the columns can be mapped when read.
+    """
+    recordings = list(data)  # checked and in the order of time
+    t, x, y, p = (np.concatenate([getattr(recording, key) for recording in recordings]) for key in EVENT_KEYS)
+    columns: dict[str, Any] = {
+        "t": t.astype(np.uint32) if t.min() >= 0 and t.max() < 2**32 else t,
+        "x": x.astype(np.uint8) if data.sensor[1] <= 256 else x,
+        "y": y.astype(np.uint8) if data.sensor[0] <= 256 else y,
+        "p": p,
+        "offsets": data.offsets.astype(np.int64),
+        "labels": data.labels.astype(np.int64),
+        "sample_id": data.sample_ids,
+        "sensor_size": np.array(data.sensor, np.int32),
+    }
+    if data.classes:
+        columns["class_names"] = np.array(data.classes)
+    with atomic_file(path) as part, part.open("wb") as handle:
+        (np.savez_compressed if compress else np.savez)(handle, **columns)
+
+
+def _columns(path: Path) -> dict[str, Array]:
+    key = "(archive)"
+    columns: dict[str, Array] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                key = member.filename.removesuffix(".npy")
+                if key in (*KEYS, "sample_id", "class_names"):
+                    columns[key] = _column(path, archive, member)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        raise _error(path, key, f"cannot be read ({error or type(error).__name__}); write the file again") from error
+    return columns
+
+
+def _column(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    """Map a stored member where it lies in the file; read a compressed one."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        start = stream.tell()
+    if dtype.hasobject:
+        raise ValueError("it holds pickled objects, which are never loaded")
+    size = int(np.prod(shape)) * dtype.itemsize
+    if start + size != member.file_size:
+        raise ValueError(f"its header promises {size} bytes, the file has {member.file_size - start}")
+    if member.compress_type != zipfile.ZIP_STORED or size == 0:
+        with archive.open(member) as stream:
+            values: Array = np.lib.format.read_array(stream, allow_pickle=False)
+        return values
+    with path.open("rb") as file:
+        file.seek(member.header_offset)
+        header = file.read(LOCAL_HEADER)
+    start += member.header_offset + LOCAL_HEADER + sum(int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
+    return np.memmap(path, dtype, "r", start, shape)
+
+
+def _check(path: Path, key: str, column: Array) -> None:
+    kinds, allowed = {"p": ("iub", "integers or bool"), "class_names": ("U", "strings")}.get(key, ("iu", "integers"))
+    if column.dtype.kind not in kinds or column.ndim != 1:
+        raise _error(path, key, f"got {column.dtype} {list(column.shape)}, allowed are {allowed} in one row; convert")
+    if key == "sensor_size" and len(column) != 2:
+        raise _error(path, key, f"got {len(column)} values, allowed are 2: height, width")
+
+
+def _error(path: Path, key: str, message: str) -> NeurokdError:
+    return NeurokdError(f"'{path}', key '{key}': {message}")
