@@ -96,6 +96,9 @@ def show_result(path: Path, result: dict[str, Any], as_json: bool) -> None:
     if teacher:
         name = f"teacher {teacher['model']}" + (" (reused)" if teacher["reused"] else "")
         table.add_row(name, f"{teacher['parameters']:,}", f"{teacher['accuracy']:.2%}")
+    if at_start := student.get("accuracy_per_step_at_start"):
+        steps = f"before its training, t = {len(at_start)}"
+        table.add_row(f"student {student['model']}, {steps}", f"{student['parameters']:,}", f"{at_start[-1]:.2%}")
     for step, accuracy in enumerate(student["accuracy_per_step"], start=1):
         table.add_row(f"student {student['model']}, t = {step}", f"{student['parameters']:,}", f"{accuracy:.2%}")
     console().print(table)
