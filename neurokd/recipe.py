@@ -145,6 +145,8 @@ def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
         raise NeurokdError(f"recipe '{path}': not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise NeurokdError(f"recipe '{path}': expected a mapping of keys, got {type(values).__name__}")
+    if kind := _other_kind(values):
+        raise NeurokdError(f"recipe '{path}': this is the file of a {kind}; run it with: neurokd {kind} {path}")
     for override in overrides or []:
         _set(values, override)
     return parse_recipe(values, f"recipe '{path}'")
@@ -156,6 +158,13 @@ def parse_recipe(values: dict[str, Any], subject: str = "recipe") -> Recipe:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise NeurokdError(f"{subject}: " + "; ".join(_explain(e) for e in error.errors())) from error
+
+
+def _other_kind(values: dict[str, Any]) -> str | None:
+    """`sweep` or `search` for their files, which lie beside recipes."""
+    if not {"recipe", "base"} & set(values):
+        return None
+    return "search" if "space" in values else "sweep"
 
 
 def _set(values: dict[str, Any], override: str) -> None:

@@ -100,6 +100,8 @@ def test_a_teacher_that_nothing_needs_is_not_used() -> None:
         ("- 1", "expected a mapping"),
         ("", "expected a mapping"),
         ("\udce4", "not valid YAML"),
+        ("recipe: x.yaml\ngrid: {}", "this is the file of a sweep; run it with: neurokd sweep .*broken.yaml"),
+        ("base: {}\nspace: {}", "this is the file of a search; run it with: neurokd search .*broken.yaml"),
     ],
 )
 def test_files_that_are_no_recipe(tmp_path: Path, text: str, message: str) -> None:
