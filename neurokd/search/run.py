@@ -9,12 +9,14 @@ import yaml
 from neurokd.allocator import keep_freed_memory
 from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet, Split
+from neurokd.data.loader import batches
 from neurokd.data.splits import split
 from neurokd.errors import NeurokdError
 from neurokd.files import atomic_file, write_json
 from neurokd.loop import train
 from neurokd.pixels import to_input
 from neurokd.runs import Run, create_run, exclusive, now
+from neurokd.search.calibration import calibration_images
 from neurokd.search.evaluate import Judge, evaluate_subnets
 from neurokd.search.retrain import Retrained, retrain_subnets
 from neurokd.search.samplers import SAMPLERS
@@ -54,6 +56,8 @@ def _run(search: Search, folder: Path, data_root: Path | None, progress: bool, r
     keep_freed_memory()
     dataset = load_dataset(search.base.data, data_root)
     parts = split(dataset, search.base.data.validation, search.base.data.split_seed)
+    calibration_images(dataset.train, parts.train, search.calibration_images, search.seed)  # there may be too few
+    batches(dataset.train, parts.train, search.base.training.batch_size, seed=search.seed, shuffle=True)  # or here
     open_folder(search, folder)
     with exclusive(Run(folder)):
         supernet = trained_supernet(search, folder, dataset, parts, data_root, progress)
@@ -77,7 +81,10 @@ def open_folder(search: Search, folder: Path) -> None:
     file = folder / "search.yaml"
     values = search.model_dump(mode="json")
     if file.is_file():
-        known = yaml.safe_load(file.read_text(encoding="utf-8"))
+        try:
+            known = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise NeurokdError(f"'{file}': damaged; name another --out or delete the folder") from error
         if not isinstance(known, dict) or {**known, "samples": search.samples} != values:
             raise NeurokdError(f"search '{folder}': was started with another search; name another --out or delete it")
     folder.mkdir(parents=True, exist_ok=True)

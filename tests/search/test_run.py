@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from neurokd.data.images import DataSet, ImageSet
 from neurokd.errors import NeurokdError
-from neurokd.search.run import TRIALS, run_search
+from neurokd.search.run import TRIALS, open_folder, run_search
 from neurokd.search.sandwich import SandwichDistiller
 from neurokd.search.spec import Search, load_search
 from neurokd.search.trials import read_trials
@@ -50,6 +50,27 @@ def test_a_search_that_was_stopped_ends_like_one_that_was_not(
         file.write('{"how": "rand')  # a kill in the middle of a line
     run_search(search, tmp_path / "cut", progress=False)
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"calibration_images": 121}, "calibration_images is 121, but only 120 images train; lower it"),
+        ({"base": {"training": {"batch_size": 500}}}, "batch size is 500, but there are only 120 training images"),
+    ],
+)
+def test_too_few_images_are_noticed_before_the_supernet_is_trained(
+    write_search: Callable[..., Path], tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NeurokdError, match=message):
+        run_search(load_search(write_search(**changes)), tmp_path / "search", progress=False)
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_damaged_folder_is_named(search: Search, tmp_path: Path) -> None:
+    (tmp_path / "search.yaml").write_text("space: [")
+    with pytest.raises(NeurokdError, match=r"search\.yaml': damaged; name another --out or delete the folder"):
+        open_folder(search, tmp_path)
 
 
 def stop_in_epoch(patch: pytest.MonkeyPatch, epoch: int) -> None:
