@@ -39,8 +39,11 @@ def record_failure(folder: Path, reason: str) -> None:
 
 
 def failure_of(folder: Path) -> str:
-    """Why a run failed."""
-    return str(read_json(folder / FAILURE).get("reason", "no reason was recorded"))
+    """Why a run failed; a damaged record says only that, and the run is tried again like any that failed."""
+    try:
+        return str(read_json(folder / FAILURE).get("reason", "no reason was recorded"))
+    except NeurokdError as error:
+        return f"the reason is lost: {error}"
 
 
 def failure_stamp(folder: Path) -> int | None:

@@ -13,7 +13,7 @@ from neurokd.runs import create_run, exclusive
 from neurokd.sweep.grid import Point, points
 from neurokd.sweep.run import run_points
 from neurokd.sweep.spec import load_sweep
-from neurokd.sweep.state import state_of
+from neurokd.sweep.state import failure_of, state_of
 from neurokd.training import fit
 
 Write = Callable[..., Path]
@@ -69,6 +69,8 @@ def test_what_nobody_foresaw_is_recorded_and_the_next_start_tries_again(
         run_points(found, progress=False)
     failure = json.loads((found[0].run.path / "failure.json").read_text())
     assert failure["reason"] == "RuntimeError: out of memory" and states(found) == {"small-s0": "failed"}
+    (found[0].run.path / "failure.json").write_text("{")  # damaged, it keeps nobody from going on
+    assert "the reason is lost: " in failure_of(found[0].run.path)
     run_points(found, progress=False)
     assert states(found) == {"small-s0": "finished"}
     assert not (found[0].run.path / "failure.json").exists()
