@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from neurokd.data.images import DataSet, ImageSet
+from neurokd.data.images import DataSet, ImageSet, IntArray
 from neurokd.data.splits import stratified
 
 TEST_IMAGES = 360  # 20 % of 1,797
@@ -23,8 +23,7 @@ def load_digits() -> DataSet:
     large = torch.nn.functional.interpolate(small, size=(16, 16), mode="bilinear", align_corners=False)
     images = (large * (255 / 16)).round().to(torch.uint8)
     labels = np.asarray(bunch.target, dtype=np.int64)
-    test = stratified(labels, TEST_IMAGES, TEST_SEED)
-    train = np.setdiff1d(np.arange(len(labels), dtype=np.int64), test, assume_unique=True)
+    train, test = official_split(labels)
     everything = ImageSet(images, torch.from_numpy(labels))
     return DataSet(
         name="digits",
@@ -32,3 +31,9 @@ def load_digits() -> DataSet:
         test=everything.subset(torch.from_numpy(test)),
         classes=tuple(str(digit) for digit in range(10)),
     )
+
+
+def official_split(labels: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the numbers of the training and the test images among all 1,797 (`labels`), sorted and disjoint."""
+    test = stratified(labels, TEST_IMAGES, TEST_SEED)
+    return np.setdiff1d(np.arange(len(labels), dtype=np.int64), test, assume_unique=True), test

@@ -94,6 +94,23 @@ class EventSet:
         return f"EventSet({len(self)} recordings, {len(self.t)} events on {self.sensor[0]}x{self.sensor[1]})"
 
 
+@dataclass(frozen=True, eq=False)
+class EventData:
+    """A named pair of training and test recordings of one sensor; label `k` is called `classes[k]` in both."""
+
+    name: str
+    train: EventSet
+    test: EventSet
+
+    def __post_init__(self) -> None:
+        for what in ("sensor", "classes"):
+            ours, theirs = getattr(self.train, what), getattr(self.test, what)
+            if ours != theirs:
+                raise NeurokdError(
+                    f"event data '{self.name}': {what}: {ours} in training, {theirs} in test; make them equal"
+                )
+
+
 def _check_offsets(offsets: Array, events: int) -> None:
     if len(offsets) < 2:
         raise _error("offsets", f"got {len(offsets)} values, allowed are 2 and more; add at least one recording")
