@@ -1,8 +1,7 @@
 """Events per second into frames, beside tonic's `ToFrame` where tonic is installed; simulated recordings per second.
 
 Run it as `python benchmarks/event_frames.py [DATA.npz]`: without a file the events are random. Both take turns in one
-process on one core. The figures count processor time, so that other work on the machine does not enter; the wall
-time's figure stands beside it.
+process on one core. Time is processor time, the mean of many runs, so that other work on the machine hardly enters.
 """
 
 import sys
@@ -19,7 +18,8 @@ from neurokd.events.recording import Events
 from neurokd.events.simulate import saccades, simulate
 
 FRAMES = 10
-ROUNDS = 3
+TRIES = 10
+IMAGES = 4  # simulated at a time
 
 
 def random_recordings(count: int, events: int, sensor: tuple[int, int]) -> list[Events]:
@@ -46,48 +46,43 @@ def tonic_frames(recordings: list[Events]) -> Callable[[Events], Any] | None:
     return lambda recording: transform(theirs[id(recording)])
 
 
-def rates(work: Callable[[], Any], amount: int) -> tuple[float, float]:
-    """Return amount per second of processor time and of wall time, the best of some rounds."""
-    best = []
-    for _ in range(ROUNDS):
-        cpu, wall = time.process_time(), time.perf_counter()
+def seconds_of(work: Callable[[], Any]) -> float:
+    """Return the mean processor seconds of a run."""
+    work()  # compiles and loads what is loaded late
+    start = time.process_time()
+    for _ in range(TRIES):
         work()
-        best.append((amount / (time.process_time() - cpu), amount / (time.perf_counter() - wall)))
-    return max(best)
+    return (time.process_time() - start) / TRIES
 
 
 def compare(name: str, recordings: list[Events]) -> None:
-    """Print both rates for one kind of recording."""
+    """Print events per second of both, recording by recording in turns."""
     settings = FrameSettings(FRAMES, dtype="uint16")
     contenders = {"neurokd": lambda recording: to_frames(recording, settings), "tonic": tonic_frames(recordings)}
-    events = sum(map(len, recordings))
-    for who, transform in contenders.items():
-        if transform is None:
-            print(f"{name}: {who} is not installed")
-            continue
-        transform(recordings[0])  # compiles and loads what is loaded late
-        cpu, wall = rates(lambda run=transform: [run(recording) for recording in recordings], events)
-        print(f"{name}: {who} {cpu / 1e6:.1f} M events/s of processor time ({wall / 1e6:.1f} M/s wall)")
+    seconds = dict.fromkeys(contenders, 0.0)
+    for recording in recordings:
+        for who, transform in contenders.items():
+            if transform is not None:
+                seconds[who] += seconds_of(lambda run=transform, events=recording: run(events))
+    for who, total in seconds.items():
+        rate = f"{sum(map(len, recordings)) / total / 1e6:.1f} M events/s" if total else "not installed"
+        print(f"{name}: {who} {rate}")
 
 
 def main() -> None:
     """Compare on short and on long recordings, then simulate."""
     if len(sys.argv) > 1:
-        compare(Path(sys.argv[1]).name, list(read_events(Path(sys.argv[1])))[:100])
+        compare(Path(sys.argv[1]).name, list(read_events(Path(sys.argv[1])))[:30])
     else:
-        compare("4,000 random events on 34x34", random_recordings(100, 4000, (34, 34)))
-    compare("1,000,000 random events on 128x128", random_recordings(1, 1_000_000, (128, 128)))
+        compare("4,000 random events on 34x34", random_recordings(30, 4000, (34, 34)))
+    compare("200,000 random events on 128x128", random_recordings(1, 200_000, (128, 128)))
     rows, columns = np.mgrid[-14:14, -14:14]
     ring = (255 * (np.abs(np.hypot(rows, columns) - 8) < 2)).astype(np.uint8)  # about as much contour as a digit
     for side in (34, 48):
-        recordings: list[Events] = []
-        cpu, wall = rates(
-            lambda s=side, r=recordings: r.extend(simulate(ring[None].repeat(64, 0), saccades(), (s, s))), 64
-        )
-        print(
-            f"simulated recordings at {side}x{side}, {len(recordings[0])} events each: "
-            f"{cpu:.0f}/s of processor time ({wall:.0f}/s wall)"
-        )
+        images, motion = ring[None].repeat(IMAGES, 0), saccades()
+        events = len(simulate(images, motion, (side, side))[0])
+        rate = IMAGES / seconds_of(lambda i=images, m=motion, s=side: simulate(i, m, (s, s)))
+        print(f"simulated recordings at {side}x{side}, {events} events each: {rate:.0f}/s of processor time")
 
 
 if __name__ == "__main__":
