@@ -1,6 +1,5 @@
 """A trained spiking torch model becomes a float NIR graph: BN folded, dropout gone, every node with its shapes."""
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +7,11 @@ import nir
 import numpy as np
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
 from neurokd.errors import NeurokdError
 from neurokd.export.passes.fold_batch_norm import fold_batch_norm
-from neurokd.export.passes.split_thresholds import Scale, split_thresholds
+from neurokd.export.passes.split_thresholds import Scale
+from neurokd.export.tracing import ADDITIONS, first_line, flattens, pair, propagate, shape_of, trace
 from neurokd.spiking import LIFNeurons, SpikingNetwork
 
 TIME_STEP_S = 1e-3  # NIR is continuous in time; one step of ours is this long there
@@ -29,7 +28,7 @@ def lower(model: SpikingNetwork, input_shape: tuple[int, int, int]) -> nir.NIRGr
     """
     traced = _trace(model)
     fold_batch_norm(traced)
-    _infer_shapes(traced, model, input_shape)
+    _infer_shapes(traced, input_shape)
     nodes: dict[str, nir.NIRNode] = {}
     names: dict[fx.Node, str] = {}
     edges: list[tuple[str, str]] = []
@@ -46,38 +45,28 @@ def lower(model: SpikingNetwork, input_shape: tuple[int, int, int]) -> nir.NIRGr
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
 
 
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LIFNeurons | Scale) or super().is_leaf_module(m, module_qualified_name)
-
-
 def _trace(model: SpikingNetwork) -> fx.GraphModule:
-    net = split_thresholds(model.net).cpu().eval()
     try:
-        return fx.GraphModule(net, _Tracer().trace(net))
+        return trace(model.net)
     except Exception as error:  # whatever a user's forward raises when it meets a proxy
         raise NeurokdError(
-            f"model {type(net).__name__}: its forward cannot be traced ({error}); "
+            f"model {type(model.net).__name__}: its forward cannot be traced ({error}); "
             "control flow must not depend on the data, and activations must be nn.ReLU modules"
         ) from error
 
 
-def _infer_shapes(traced: fx.GraphModule, model: SpikingNetwork, input_shape: tuple[int, int, int]) -> None:
-    neurons = [module for module in traced.modules() if isinstance(module, LIFNeurons)]
-    for layer in neurons:
-        layer.axis.batch = 1
+def _infer_shapes(traced: fx.GraphModule, input_shape: tuple[int, int, int]) -> None:
     try:
-        ShapeProp(traced).propagate(torch.zeros(1, *input_shape))
+        propagate(traced, input_shape)
     except Exception as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise NeurokdError(f"model: cannot run on an input of shape {input_shape}: {reason}") from error
+        raise NeurokdError(f"model: cannot run on an input of shape {input_shape}: {first_line(error)}") from error
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:
-    meta = node.meta.get("tensor_meta")
-    if meta is None or not hasattr(meta, "shape"):
+    shape = shape_of(node)
+    if shape is None:
         raise NeurokdError(f"layer '{node.target}': its output is not one tensor; only tensors can be lowered")
-    return tuple(meta.shape)[1:]
+    return shape
 
 
 def _with_shapes(converted: nir.NIRNode, node: fx.Node) -> nir.NIRNode:
@@ -108,9 +97,9 @@ def _convert(traced: fx.GraphModule, node: fx.Node) -> nir.NIRNode | None:
         return nir.Output(np.array(_shape(source)))
     if node.op == "call_module":
         return _convert_module(traced.get_submodule(str(node.target)), node)
-    if node.target in (torch.flatten, "flatten") and _flattens_all(node):
+    if flattens(node):
         return nir.Flatten({"input": np.array(_shape(node.all_input_nodes[0]))}, start_dim=0)
-    if node.target in (operator.add, operator.iadd, torch.add, "add", "add_"):
+    if node.target in ADDITIONS:
         where = " and ".join(f"'{source.target}'" for source in node.all_input_nodes)
         raise NeurokdError(
             f"residual addition of {where}: only chains of layers can be exported; use a model without shortcuts"
@@ -177,7 +166,7 @@ def _convert_scale(module: Scale, node: fx.Node) -> nir.NIRNode:
 
 
 def _convert_pool(module: nn.AvgPool2d, node: fx.Node) -> nir.NIRNode:
-    kernel, stride, padding = _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
+    kernel, stride, padding = pair(module.kernel_size), pair(module.stride), pair(module.padding)
     if padding != (0, 0) or module.ceil_mode or module.divisor_override:
         raise NeurokdError(f"layer '{node.target}': AvgPool2d with padding, ceil_mode or divisor_override; use none")
     return nir.AvgPool2d(np.array(kernel), np.array(stride), np.array(padding))
@@ -195,14 +184,6 @@ def _convert_flatten(module: nn.Flatten, node: fx.Node) -> nir.NIRNode:
     if module.start_dim != 1 or module.end_dim != -1:
         raise NeurokdError(f"layer '{node.target}': Flatten({module.start_dim}, {module.end_dim}); use nn.Flatten()")
     return nir.Flatten({"input": np.array(_shape(node.all_input_nodes[0]))}, start_dim=0)
-
-
-def _flattens_all(node: fx.Node) -> bool:
-    return (tuple(node.args[1:]) in ((1,), (1, -1)) and not node.kwargs) or node.kwargs == {"start_dim": 1}
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray[Any, np.dtype[np.float32]]:
