@@ -44,7 +44,7 @@ def teacher_key(recipe: Recipe, dataset: DataSet) -> str:
 
     Equal content, equal teacher; a changed model of the same name is another teacher. Keys of the recipe that
     are left at their defaults do not count, so that a new key leaves the cache alone; should a default change,
-    the run's own recipe differs and `create_run` says so.
+    the run's own recipe differs, and that is refused.
     """
     from neurokd.training import build_ann
 
@@ -67,11 +67,13 @@ def teacher_of(recipe: Recipe, dataset: DataSet, data_root: Path | None, *, prog
     path = cache_dir() / "teachers" / f"{wanted.name}-{teacher_key(recipe, dataset)}"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_suffix(".lock")):
-        reused = Run(path).finished
-        if reused:
-            _check_cached(Run(path), wanted)
+        run = Run(path)
+        reused = run.finished
         logger.info("teacher %s: %s", path.name, "reused from the cache" if reused else "training it first")
-        run = fit(wanted, path, data_root=data_root, progress=progress)
+        if reused:
+            _check_cached(run, wanted)
+        else:
+            run = fit(wanted, path, data_root=data_root, progress=progress)
     return Teacher(run, run.result(), reused)
 
 
