@@ -1,6 +1,6 @@
 """A search as a YAML file."""
 
-import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from neurokd.errors import NeurokdError
 from neurokd.recipe import Recipe, parse_recipe
 from neurokd.search.space import FACTORY, Space
 from neurokd.search.supernet import recipe_of
-from neurokd.sweep.reading import read_mapping
+from neurokd.sweep.reading import explain, read_mapping
 
 LEAST = 3  # subnets from which a rank correlation says anything
 
@@ -112,16 +112,11 @@ def _parse(values: dict[str, Any], subject: str) -> SearchFile:
     try:
         return SearchFile.model_validate(values)
     except ValidationError as error:
-        raise NeurokdError(f"{subject}: " + "; ".join(_explain(e) for e in error.errors())) from error
+        raise NeurokdError(
+            f"{subject}: " + "; ".join(explain(e, _keys_at(e["loc"])) for e in error.errors())
+        ) from error
 
 
-def _explain(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        model = Space if error["loc"][0] == "space" else SearchFile
-        allowed = list(model.model_fields)
-        nearest = difflib.get_close_matches(str(error["loc"][-1]), allowed, n=1)
-        return f"unknown key '{where}'" + (f", did you mean '{nearest[0]}'?" if nearest else f"; allowed are {allowed}")
-    message = error["msg"].removeprefix("Value error, ")
-    got = "" if error["type"] in ("missing", "value_error") else f", got {error['input']!r}"
-    return f"{where}: {message}{got}" if where else f"{message}{got}"
+def _keys_at(place: Sequence[Any]) -> list[str]:
+    """The keys that are allowed where an error lies."""
+    return list((Space if place[:1] == ("space",) else SearchFile).model_fields)

@@ -1,6 +1,7 @@
-"""Read what a user wrote: YAML files without names given twice, `key=a,b` of the command line."""
+"""Read what a user wrote: YAML files without names given twice, `key=a,b` of the command line; say what is wrong."""
 
-from collections.abc import Hashable
+import difflib
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,28 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise NeurokdError(f"{what} '{path}': expected a mapping of keys, got {type(values).__name__}")
     return values
+
+
+def explain(error: Any, allowed: Iterable[str]) -> str:
+    """One error of pydantic as a user reads it; for an unknown key the nearest of those that are `allowed` there."""
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    where = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{where}'{nearest(path[-1], allowed)}"
+    message = error["msg"].removeprefix("Value error, ")
+    got = "" if error["type"] in ("missing", "value_error") else f", got {error['input']!r}"
+    return f"{where}: {message}{got}" if where else f"{message}{got}"
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the one that was meant, or all there are.
+
+    >>> nearest("seds", ["seeds", "grid"])
+    ", did you mean 'seeds'?"
+    """
+    names = list(allowed)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f", did you mean '{close[0]}'?" if close else f"; allowed are {', '.join(names)}"
 
 
 def values_of(text: str) -> tuple[str, list[Any]]:

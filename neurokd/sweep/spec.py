@@ -1,6 +1,5 @@
 """A sweep: one experiment of many runs, as a YAML file or as a recipe with a grid."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from neurokd.errors import NeurokdError
 from neurokd.sweep.overrides import override
-from neurokd.sweep.reading import read_mapping, values_of
+from neurokd.sweep.reading import explain, nearest, read_mapping, values_of
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]*$"
 _RECIPE_KEYS = {"data", "model"}  # every recipe has them, no sweep has
@@ -92,21 +91,9 @@ def _parse(values: dict[str, Any], subject: str) -> SweepFile:
     try:
         return SweepFile.model_validate(values)
     except ValidationError as error:
-        raise NeurokdError(f"{subject}: " + "; ".join(_explain(e) for e in error.errors())) from error
-
-
-def _explain(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
-    if error["type"] == "extra_forbidden":
-        return f"unknown key '{where}'{_nearest(where, list(SweepFile.model_fields))}"
-    message = error["msg"].removeprefix("Value error, ")
-    got = "" if error["type"] == "value_error" else f", got {error['input']!r}"
-    return f"{where}: {message}{got}" if where else f"{message}{got}"
-
-
-def _nearest(name: str, allowed: list[str]) -> str:
-    nearest = difflib.get_close_matches(name, allowed, n=1)
-    return f", did you mean '{nearest[0]}'?" if nearest else f"; allowed are {', '.join(allowed)}"
+        raise NeurokdError(
+            f"{subject}: " + "; ".join(explain(e, SweepFile.model_fields) for e in error.errors())
+        ) from error
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -137,13 +124,15 @@ def _variants(variants: dict[str, dict[str, Any] | None] | None, base: dict[str,
             for name, changes in variants.items()
         ]  # fmt: skip
     except ValidationError as error:
-        raise NeurokdError(f"{subject}: variants: " + "; ".join(_explain(e) for e in error.errors())) from error
+        raise NeurokdError(
+            f"{subject}: variants: " + "; ".join(explain(e, SweepFile.model_fields) for e in error.errors())
+        ) from error
 
 
 def _check(sweep: Sweep, subject: str) -> None:
     names = [variant.name for variant in sweep.variants]
     if sweep.baseline is not None and sweep.baseline not in names:
-        raise NeurokdError(f"{subject}: baseline: no variant '{sweep.baseline}'{_nearest(sweep.baseline, names)}")
+        raise NeurokdError(f"{subject}: baseline: no variant '{sweep.baseline}'{nearest(sweep.baseline, names)}")
     for where, grid in [("grid", sweep.grid), *((f"variants.{v.name}.grid", v.grid) for v in sweep.variants)]:
         for key, values in grid.items():
             if not values:
