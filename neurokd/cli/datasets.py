@@ -32,9 +32,9 @@ def list_datasets(
     for row in rows:
         shape = "x".join(str(size) for size in row["shape"]) if row["shape"] else "any"
         classes = f"{row['classes']} classes" if row["classes"] else "any classes"
-        images = f"{row['train']} + {row['test']}" if row["train"] else "any number"
+        counts = " + ".join(str(row[part]) for part in ("train", "test") if row[part]) or "any number"
         state = {True: "ready", False: f"missing: {row['how_to_get']}", None: row["how_to_get"]}[row["ready"]]
-        typer.echo(f"{row['name']:<14} {shape:<8} {classes:<12} {images:<14} {state}")
+        typer.echo(f"{row['name']:<14} {shape:<9} {classes:<12} {counts:<14} {state}")
 
 
 @app.command()
@@ -51,6 +51,12 @@ def prepare(
     entry, root = CATALOGUE[name], chosen_root(data_root)
     if not entry.published:
         typer.echo(f"{name}: {entry.how_to_get}")
+        return
+    if entry.events:
+        from neurokd.events.prepare import prepare_events
+
+        written = ", ".join(f"{len(part)} recordings in {path}" for path, part in prepare_events(name, root).items())
+        typer.echo(f"{name}: {written}")
         return
     from neurokd.data.torchvision_sets import prepare_torchvision
 
