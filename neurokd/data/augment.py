@@ -7,7 +7,7 @@ workers.
 
 import torch
 
-from neurokd.data.config import AugmentConfig
+from neurokd.data.augment_config import AugmentConfig
 
 
 def augment(images: torch.Tensor, config: AugmentConfig, generator: torch.Generator) -> torch.Tensor:

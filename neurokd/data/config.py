@@ -5,26 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from neurokd.data.augment_config import AugmentConfig
+
 DataName = Literal["digits", "fashion-mnist", "mnist", "cifar10", "cifar100", "image-folder", "arrays"]
 PositiveInt = Annotated[int, Field(ge=1)]
-
-
-class AugmentConfig(BaseModel):
-    """What is varied in training images; the default is nothing."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    flip: bool = False
-    """Mirror left and right with probability 1/2."""
-    shift: int = Field(default=0, ge=0)
-    """Zero padding in pixels on every side before a random crop to the original size."""
-    cutout: int = Field(default=0, ge=0)
-    """Side in pixels of a square set to 0 around a random pixel (DeVries & Taylor 2017, arXiv 1708.04552)."""
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is varied."""
-        return self.flip or self.shift > 0 or self.cutout > 0
 
 
 class DataConfig(BaseModel):

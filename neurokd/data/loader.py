@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from neurokd.data.augment import augment as vary
-from neurokd.data.config import AugmentConfig
+from neurokd.data.augment_config import AugmentConfig
 from neurokd.data.images import ImageSet, IntArray
 from neurokd.errors import NeurokdError
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neurokd.data.augment import augment
-from neurokd.data.config import AugmentConfig
+from neurokd.data.augment_config import AugmentConfig
 
 ALL = AugmentConfig(flip=True, shift=2, cutout=3)
 

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from neurokd.cache import cache_dir
-from neurokd.data.config import AugmentConfig, DataConfig
+from neurokd.data.augment_config import AugmentConfig
+from neurokd.data.config import DataConfig
 from neurokd.data.dataset import LOADERS, load_dataset
 from neurokd.data.root import data_root
 from neurokd.errors import NeurokdError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from neurokd.data.config import AugmentConfig
+from neurokd.data.augment_config import AugmentConfig
 from neurokd.data.images import ImageSet
 from neurokd.data.loader import batches
 from neurokd.errors import NeurokdError
