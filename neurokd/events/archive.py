@@ -3,14 +3,13 @@
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from neurokd.errors import NeurokdError
 from neurokd.events.recording import Array
 from neurokd.events.sets import EventSet
-from neurokd.files import atomic_file
+from neurokd.events.writer import EventWriter
 
 EVENT_KEYS = ("t", "x", "y", "p")
 KEYS = (*EVENT_KEYS, "offsets", "labels", "sensor_size")
@@ -21,8 +20,9 @@ def read_events(path: Path, sort: bool = False) -> EventSet:
     """Return the recordings of an npz file; a column that is stored without compression is mapped, not read.
 
     Keys: `t` (integers, us), `x`, `y`, `p` `[M]`; `offsets` `[N+1]`; `labels` `[N]`; `sensor_size` (height, width);
-    and, where present, `sample_id` `[N]` and `class_names` `[K]`. A recording's events are checked when it is asked
-    for, with `sort` as in `Events`. Nothing in the file is executed. A mapped column is not held against its checksum.
+    and, where present, `sample_id` and `group` `[N]` and `class_names` `[K]`. A recording's events are checked when it
+    is asked for, with `sort` as in `Events`. Nothing in the file is executed. A mapped column is not held against its
+    checksum.
     Raises NeurokdError that names the file and the key.
     """
     if not path.is_file():
@@ -33,11 +33,12 @@ def read_events(path: Path, sort: bool = False) -> EventSet:
             raise _error(path, key, f"missing, the file has {sorted(columns)}; add it")
     for key, column in columns.items():
         _check(path, key, column)
-    count = len(columns["offsets"]) - 1
+    sample_ids = columns.get("sample_id", np.arange(len(columns["offsets"]) - 1))
     try:
         return EventSet(
             **{key: columns[key] for key in (*EVENT_KEYS, "offsets", "labels")},
-            sample_ids=columns.get("sample_id", np.arange(count)),
+            sample_ids=sample_ids,
+            groups=columns.get("group", sample_ids),
             sensor=(int(columns["sensor_size"][0]), int(columns["sensor_size"][1])),
             classes=tuple(str(name) for name in columns.get("class_names", ())),
             sort=sort,
@@ -46,27 +47,14 @@ def read_events(path: Path, sort: bool = False) -> EventSet:
         raise NeurokdError(f"'{path}': {error}") from error
 
 
-def write_events(path: Path, data: EventSet, compress: bool = False) -> None:
+def write_events(path: Path, data: EventSet) -> None:
     """Write `data` so that `read_events` gives it back; every recording is checked first, the file appears whole.
 
-    Times become uint32 and coordinates uint8 where they fit. Without `compress` the columns can be mapped when read.
+    Times become uint32 and coordinates uint8 where they fit. The columns can be mapped when they are read.
     """
-    recordings = list(data)  # checked and in the order of time
-    t, x, y, p = (np.concatenate([getattr(recording, key) for recording in recordings]) for key in EVENT_KEYS)
-    columns: dict[str, Any] = {
-        "t": t.astype(np.uint32) if t.min() >= 0 and t.max() < 2**32 else t,
-        "x": x.astype(np.uint8) if data.sensor[1] <= 256 else x,
-        "y": y.astype(np.uint8) if data.sensor[0] <= 256 else y,
-        "p": p,
-        "offsets": data.offsets.astype(np.int64),
-        "labels": data.labels.astype(np.int64),
-        "sample_id": data.sample_ids,
-        "sensor_size": np.array(data.sensor, np.int32),
-    }
-    if data.classes:
-        columns["class_names"] = np.array(data.classes)
-    with atomic_file(path) as part, part.open("wb") as handle:
-        (np.savez_compressed if compress else np.savez)(handle, **columns)
+    with EventWriter(path, data.sensor, data.classes) as writer:
+        for events, *row in zip(data, data.labels, data.sample_ids, data.groups, strict=True):
+            writer.add(events, *(int(number) for number in row))
 
 
 def _columns(path: Path) -> dict[str, Array]:
@@ -76,7 +64,7 @@ def _columns(path: Path) -> dict[str, Array]:
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 key = member.filename.removesuffix(".npy")
-                if key in (*KEYS, "sample_id", "class_names"):
+                if key in (*KEYS, "sample_id", "group", "class_names"):
                     columns[key] = _column(path, archive, member)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise _error(path, key, f"cannot be read ({error or type(error).__name__}); write the file again") from error

@@ -1,7 +1,7 @@
 """Many labelled recordings, kept as long columns."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,9 @@ class EventSet:
     """N recordings of one sensor with labels; recording `k` is the events `offsets[k]..offsets[k+1]` of the columns.
 
     `t`, `x`, `y`, `p` are `[M]` integers as in `Events` and may lie in a file that is mapped into memory: a recording
-    is read and checked when it is asked for. `labels` (>= 0) and `sample_ids` are `[N]`. `classes` may be empty.
+    is read and checked when it is asked for. `labels` (>= 0), `sample_ids` and `groups` are `[N]`. A group is what
+    recordings share, a subject or a source image: training, validation and test must not divide it. `classes` may be
+    empty. With `rows` (`[N]`) the set has only these recordings of the columns, in this order.
     Raises NeurokdError that names the key when lengths or offsets do not fit together.
 
     >>> blink = Events(t=[0, 10], x=[1, 1], y=[0, 0], p=[1, 0], sensor=(2, 2))
@@ -30,9 +32,11 @@ class EventSet:
     offsets: Array
     labels: Array
     sample_ids: Array
+    groups: Array
     sensor: tuple[int, int]
     classes: tuple[str, ...] = ()
     sort: bool = False
+    rows: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sensor", sensor_size(self.sensor))
@@ -40,7 +44,7 @@ class EventSet:
             if len(getattr(self, key)) != len(self.t):
                 raise _error(key, f"{len(getattr(self, key))} values for {len(self.t)} of 't'; give one per event")
         _check_offsets(self.offsets, len(self.t))
-        for key in ("labels", "sample_ids"):
+        for key in ("labels", "sample_ids", "groups"):
             if len(getattr(self, key)) != len(self):
                 raise _error(key, f"{len(getattr(self, key))} values for {len(self)} recordings; give one for each")
         low, high = int(self.labels.min()), int(self.labels.max())
@@ -57,8 +61,9 @@ class EventSet:
         labels: Sequence[int] | Array,
         sample_ids: Sequence[int] | Array | None = None,
         classes: tuple[str, ...] = (),
+        groups: Sequence[int] | Array | None = None,
     ) -> "EventSet":
-        """Join `recordings`, all of one sensor, into a set; `sample_ids` count from 0 unless they are given."""
+        """Join `recordings`, all of one sensor; `sample_ids` count from 0 and `groups` are these unless given."""
         if not recordings:
             raise NeurokdError("event set: there is no recording; add at least one")
         sensor = recordings[0].sensor
@@ -71,17 +76,26 @@ class EventSet:
         t, x, y, p = (np.concatenate([getattr(r, name) for r in recordings]) for name in "txyp")
         offsets = np.cumsum([0, *map(len, recordings)])
         ids = np.arange(len(recordings)) if sample_ids is None else np.asarray(sample_ids)
-        return cls(t, x, y, p, offsets, np.asarray(labels), ids, sensor, classes)
+        shared = ids if groups is None else np.asarray(groups)
+        return cls(t, x, y, p, offsets, np.asarray(labels), ids, shared, sensor, classes)
+
+    def subset(self, indices: Sequence[int] | Array) -> "EventSet":
+        """Return the recordings at `indices` (`[K]`), in that order; no event is copied."""
+        chosen = np.asarray(indices, np.int64)
+        rows = (np.arange(len(self)) if self.rows is None else self.rows)[chosen]
+        kept = {key: getattr(self, key)[chosen] for key in ("labels", "sample_ids", "groups")}
+        return replace(self, **kept, rows=rows)
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.offsets) - 1 if self.rows is None else len(self.rows)
 
     def __getitem__(self, index: int) -> Events:
         """Return recording `index`, checked; raises NeurokdError that names the recording."""
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)
-        part = slice(int(self.offsets[index]), int(self.offsets[index + 1]))
+        row = index if self.rows is None else int(self.rows[index])
+        part = slice(int(self.offsets[row]), int(self.offsets[row + 1]))
         try:
             return Events(self.t[part], self.x[part], self.y[part], self.p[part], self.sensor, sort=self.sort)
         except NeurokdError as error:
@@ -91,7 +105,9 @@ class EventSet:
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
-        return f"EventSet({len(self)} recordings, {len(self.t)} events on {self.sensor[0]}x{self.sensor[1]})"
+        sizes = np.diff(self.offsets.astype(np.int64))
+        events = int(sizes.sum() if self.rows is None else sizes[self.rows].sum())
+        return f"EventSet({len(self)} recordings, {events} events on {self.sensor[0]}x{self.sensor[1]})"
 
 
 @dataclass(frozen=True, eq=False)
