@@ -5,6 +5,8 @@ faster on 28x28 images, and draw from the generator they are given, so that a ba
 workers.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 from neurokd.data.augment_config import AugmentConfig
@@ -41,10 +43,16 @@ def _shift(images: torch.Tensor, pixels: int, corner: torch.Tensor) -> torch.Ten
 
 
 def _cutout(images: torch.Tensor, side: int, centre: torch.Tensor) -> torch.Tensor:
-    """Clear rows and columns `centre - side // 2 .. + side - 1` of each image; the image's edge clips the square."""
-    inside = []
-    for size, middle in zip(images.shape[2:], centre, strict=True):
-        distance = torch.arange(size, device=images.device) - middle[:, None] + side // 2
+    return images * ~square(images.shape[2:], side, centre)[:, None]  # faster than masked_fill
+
+
+def square(size: Sequence[int], side: int | torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
+    """Rows and columns `centre - side // 2 .. + side - 1` of B images of `size` (height, width): bool `[B, H, W]`.
+
+    `side` is a number or one for each image, `[B, 1]`; `centre` is `[2, B]`, y and x. The image's edge clips.
+    """
+    inside: list[torch.Tensor] = []
+    for length, middle in zip(size, centre, strict=True):
+        distance = torch.arange(length, device=centre.device) - middle[:, None] + side // 2
         inside.append((distance >= 0) & (distance < side))
-    square = inside[0][:, :, None] & inside[1][:, None, :]
-    return images.masked_fill(square[:, None], 0)
+    return inside[0][:, :, None] & inside[1][:, None, :]
