@@ -25,8 +25,9 @@ class FeaturePair:
 class Observed:
     """What an objective sees of one batch.
 
-    `logits` `[T, B, C]` and `labels` `[B]`; of the teacher, where there is one, the logits `[B, C]` and the
-    features that the objective's `taps` name; `epoch` counts from 0.
+    `logits` `[T, B, C]` and `labels`: class numbers `[B]`, or of mixed samples the share of each class `[B, C]`. Of
+    the teacher, where there is one, the logits `[B, C]` and the features that the objective's `taps` name. `epoch`
+    counts from 0.
     """
 
     logits: torch.Tensor
@@ -70,9 +71,9 @@ class Objective(BaseModel, ABC):
 
 
 def cross_entropy_per_step(student: torch.Tensor, labels: torch.Tensor, label_smoothing: float = 0.0) -> torch.Tensor:
-    """`mean_t mean_b CE(z[t], y)` for logits `[T, B, C]` and labels `[B]`."""
-    steps = student.shape[0]
-    return F.cross_entropy(student.flatten(0, 1), labels.repeat(steps), label_smoothing=label_smoothing)
+    """`mean_t mean_b CE(z[t], y)` for logits `[T, B, C]` and labels `[B]` or `[B, C]`."""
+    every_step = labels.expand(len(student), *labels.shape).flatten(0, 1)
+    return F.cross_entropy(student.flatten(0, 1), every_step, label_smoothing=label_smoothing)
 
 
 def divergence(teacher: torch.Tensor, student: torch.Tensor, temperature: float) -> torch.Tensor:
