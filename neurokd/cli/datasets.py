@@ -1,4 +1,4 @@
-"""`neurokd datasets list` and `neurokd datasets prepare`."""
+"""`neurokd datasets`: what there is, and how to get or make it."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from neurokd.cli.event_sets import simulate_events
 from neurokd.errors import NeurokdError
 
 app = typer.Typer(name="datasets", help="The data sets: what there is, and how to get it.", no_args_is_help=True)
@@ -13,6 +14,7 @@ app = typer.Typer(name="datasets", help="The data sets: what there is, and how t
 Root = Annotated[
     Path | None, typer.Option("--data-root", help="Folder of the data sets [default: $NEUROKD_DATA, else the cache].")
 ]
+app.command("simulate-events")(simulate_events)
 
 
 @app.command("list")
