@@ -23,6 +23,8 @@ class DataSummary(Part):
     train: Count | None = None
     validation: Count | None = None
     test: Count
+    split: dict[str, str] | None = None
+    """SHA-256 of the indices in `splits.npz`, by part."""
 
 
 class Teacher(Part):
