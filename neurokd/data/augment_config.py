@@ -4,7 +4,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class AugmentConfig(BaseModel):
-    """What is varied in training images; the default is nothing."""
+    """What is varied in training samples, in all frames of a recording alike; the default is nothing.
+
+    The last three are for event recordings alone.
+
+    >>> AugmentConfig().active, AugmentConfig(nda=True).active
+    (False, True)
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -14,6 +20,12 @@ class AugmentConfig(BaseModel):
     """Zero padding in pixels on every side before a random crop to the original size."""
     cutout: int = Field(default=0, ge=0)
     """Side in pixels of a square set to 0 around a random pixel (DeVries & Taylor 2017, arXiv 1708.04552)."""
+    nda: bool = False
+    """Mirror with probability 1/2, then roll, rotate, cut out or shear (`neurokd.data.nda`)."""
+    mix: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a recording is mixed with another of its batch (`neurokd.data.event_mix`)."""
+    temporal_crop: int = Field(default=0, ge=0)
+    """How many frames more than the network sees are cut; training keeps a random window of them."""
 
     @property
     def active(self) -> bool:
@@ -21,16 +33,4 @@ class AugmentConfig(BaseModel):
         return self != type(self)()
 
 
-class EventAugmentConfig(AugmentConfig):
-    """What is varied in the frames of event recordings: all frames of a recording alike.
-
-    >>> EventAugmentConfig().active, EventAugmentConfig(nda=True).active
-    (False, True)
-    """
-
-    nda: bool = False
-    """Mirror with probability 1/2, then roll, rotate, cut out or shear (`neurokd.data.nda`)."""
-    mix: float = Field(default=0.0, ge=0, le=1)
-    """Probability that a recording is mixed with another of its batch (`neurokd.data.event_mix`)."""
-    temporal_crop: int = Field(default=0, ge=0)
-    """How many frames more than the network sees are cut; training keeps a random window of them."""
+EVENT_KEYS = ("nda", "mix", "temporal_crop")

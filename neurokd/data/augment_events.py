@@ -4,12 +4,12 @@ import torch
 
 from neurokd.data import event_mix, nda
 from neurokd.data.augment import augment
-from neurokd.data.augment_config import EventAugmentConfig
+from neurokd.data.augment_config import AugmentConfig
 from neurokd.errors import NeurokdError
 
 
 def augment_events(
-    frames: torch.Tensor, labels: torch.Tensor, config: EventAugmentConfig, generator: torch.Generator, classes: int
+    frames: torch.Tensor, labels: torch.Tensor, config: AugmentConfig, generator: torch.Generator, classes: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return varied copies of `frames` (`[B, T, C, H, W]`, uint8 counts) and their labels.
 
@@ -21,7 +21,7 @@ def augment_events(
     change the others. The generator lives on the CPU. Raises NeurokdError when no frame would be left.
 
     >>> frames, labels = torch.ones(2, 6, 2, 8, 8, dtype=torch.uint8), torch.tensor([0, 2])
-    >>> config = EventAugmentConfig(nda=True, mix=0.5, temporal_crop=1)
+    >>> config = AugmentConfig(nda=True, mix=0.5, temporal_crop=1)
     >>> [part.shape for part in augment_events(frames, labels, config, torch.Generator().manual_seed(0), classes=3)]
     [torch.Size([2, 5, 2, 8, 8]), torch.Size([2, 3])]
     """
@@ -37,27 +37,14 @@ def augment_events(
     return frames, labels
 
 
-def centre_crop(frames: torch.Tensor, crop: int) -> torch.Tensor:
-    """Return the middle `T - crop` frames of `frames` (`[B, T, ...]`), for evaluation; the odd one goes at the end.
-
-    >>> centre_crop(torch.arange(7)[None], 3)
-    tensor([[1, 2, 3, 4]])
-    """
-    return frames[:, crop // 2 : crop // 2 + _left(frames, crop)]
-
-
 def _windows(frames: torch.Tensor, crop: int, uniform: torch.Tensor) -> torch.Tensor:
     """Consecutive frames of each recording from one of `0..crop` on, chosen by `uniform` (`[B]`)."""
-    windows = frames.unfold(1, _left(frames, crop), 1)  # a view: [B, crop + 1, C, H, W, T - crop]
-    chosen = windows[torch.arange(len(frames), device=frames.device), (uniform * (crop + 1)).long()]
-    return chosen.movedim(-1, 1).contiguous()
-
-
-def _left(frames: torch.Tensor, crop: int) -> int:
     left = frames.shape[1] - crop
     if left < 1:
         raise NeurokdError(
             f"data.augment.temporal_crop is {crop}, allowed is less than the {frames.shape[1]} frames that were cut; "
             "cut more frames or lower it"
         )
-    return left
+    windows = frames.unfold(1, left, 1)  # a view: [B, crop + 1, C, H, W, left]
+    chosen = windows[torch.arange(len(frames), device=frames.device), (uniform * (crop + 1)).long()]
+    return chosen.movedim(-1, 1).contiguous()
