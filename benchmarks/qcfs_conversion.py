@@ -27,9 +27,9 @@ from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet
 from neurokd.data.loader import batches
 from neurokd.evaluation import evaluate
+from neurokd.inputs import to_input
 from neurokd.models import build_model
 from neurokd.neurons import LIF
-from neurokd.pixels import to_input
 from neurokd.qcfs import QCFS
 from neurokd.report.chart_lines import Frame, Series, line_chart
 

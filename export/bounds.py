@@ -9,15 +9,15 @@ from neurokd.export.validate import INPUT, source_shape
 Int64Array = npt.NDArray[np.int64]
 
 
-def channel_maxima(network: LoihiNetwork, source: str, max_input: int) -> Int64Array:
+def channel_maxima(network: LoihiNetwork, source: str) -> Int64Array:
     """Largest magnitude that each channel of `source` can carry, `[C]`.
 
-    A spike is 1; a graded input is at most `max_input`, its constant plane exactly `constant`.
+    A spike is 1; a graded input is at most its `maximum`, its constant plane exactly `constant`.
     """
     channels = source_shape(network, source)[0]
     if source != INPUT or network.input.kind == "spikes":
         return np.ones(channels, dtype=np.int64)
-    maxima = np.full(channels, max_input, dtype=np.int64)
+    maxima = np.full(channels, network.input.maximum, dtype=np.int64)
     if network.input.constant:
         maxima[-1] = abs(network.input.constant)
     return maxima

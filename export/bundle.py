@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import nir
-import numpy as np
 import torch
 from torch import nn
 
-from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet, ImageSet
 from neurokd.data.splits import stratified
 from neurokd.errors import NeurokdError
@@ -29,7 +27,7 @@ from neurokd.hardware.energy import estimate_energy
 from neurokd.hardware.simulator import simulate
 from neurokd.runs import Run, environment, now
 from neurokd.spiking import SpikingNetwork
-from neurokd.training import load_model
+from neurokd.training import load_data, load_model
 
 CALIBRATION_SAMPLES = 512
 
@@ -51,7 +49,7 @@ def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]
     """
     options = options or ExportOptions()
     result = run.result()
-    dataset = load_dataset(run.recipe.data, options.data_root)
+    dataset = load_data(run.recipe, options.data_root)
     for part, images in (("train", dataset.train), ("test", dataset.test)):
         if images.fingerprint() != result["data"]["fingerprint"][part]:
             raise NeurokdError(f"data '{dataset.name}': the {part} images are not those of run '{run.path}'")
@@ -76,7 +74,7 @@ def _calibrate(graph: nir.NIRGraph, student: nn.Module, run: Run, dataset: DataS
     training = run.load_split().train
     chosen = training[stratified(labels[training], min(CALIBRATION_SAMPLES, len(training)), run.recipe.seed)]
     images = dataset.train.subset(torch.from_numpy(chosen))
-    return calibrate(fold_average_pooling(graph), student, images, dataset.classes)
+    return calibrate(fold_average_pooling(graph), student, images, dataset.classes, dataset.encoding)
 
 
 def _measure(
@@ -85,7 +83,7 @@ def _measure(
 ) -> dict[str, Any]:  # fmt: skip
     images = _first(dataset.test, options.samples)
     labels = images.labels.numpy()
-    frames = network.input.encode(images.images.numpy())[np.newaxis]
+    frames = network.input.encode(images.images[:].numpy())
     trace = simulate(network, frames, record="counts")
     accuracy = trace.accuracy(labels)
     floats = float_logits(student, images).argmax(axis=1)
@@ -104,6 +102,7 @@ def _measure(
         "timesteps": network.timesteps,
         "input": {
             "shape": list(network.input.shape), "kind": network.input.kind, "constant": network.input.constant,
+            "maximum": network.input.maximum,
         },
         "layers": layer_rows(network, calibration, activity.to_json(), dict(trace.saturated)),
         "calibration": {

@@ -12,7 +12,7 @@ from neurokd.data.images import ImageSet
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.quantize import Quantized, quantize
 from neurokd.hardware.simulator import simulate
-from neurokd.pixels import to_input
+from neurokd.inputs import PIXELS, Encoding, to_input
 
 FloatArray = npt.NDArray[np.float64]
 CLIPS = (1.0, 0.9, 0.8, 0.7)
@@ -28,13 +28,15 @@ class Calibration:
     samples: int
 
 
-def calibrate(graph: nir.NIRGraph, student: nn.Module, images: ImageSet, labels: tuple[str, ...]) -> Calibration:
+def calibrate(
+    graph: nir.NIRGraph, student: nn.Module, images: ImageSet, labels: tuple[str, ...], encoding: Encoding = PIXELS
+) -> Calibration:
     """Quantise `graph` at every clip of `CLIPS` and keep the best on `images`, which must be training images.
 
     Agreement decides, then the smaller error of the logits, then the larger clip.
     """
     wanted = float_logits(student, images)
-    candidates = {clip: quantize(graph, clip=clip, labels=labels) for clip in CLIPS}
+    candidates = {clip: quantize(graph, clip=clip, labels=labels, encoding=encoding) for clip in CLIPS}
     agreement: dict[float, float] = {}
     errors: dict[float, float] = {}
     for clip, candidate in candidates.items():
@@ -49,14 +51,14 @@ def calibrate(graph: nir.NIRGraph, student: nn.Module, images: ImageSet, labels:
 def float_logits(student: nn.Module, images: ImageSet, batch_size: int = 256) -> FloatArray:
     """Logits summed over the steps, `[B, C]`, of the float student."""
     student.eval()
-    parts = images.images.split(batch_size)
-    logits = torch.cat([student(to_input(part)).sum(dim=0) for part in parts])
-    return np.asarray(logits.numpy(), np.float64)
+    starts = range(0, len(images), batch_size)
+    parts = [student(to_input(images.images[start : start + batch_size])).sum(dim=0) for start in starts]
+    return np.asarray(torch.cat(parts).numpy(), np.float64)
 
 
 def integer_logits(network: LoihiNetwork, images: ImageSet) -> FloatArray:
     """Logits summed over the steps, `[B, C]`, of the integer network, in the float student's unit."""
-    trace = simulate(network, network.input.encode(images.images.numpy())[np.newaxis], record="counts")
+    trace = simulate(network, network.input.encode(images.images[:].numpy()), record="counts")
     if trace.readout is None:
         raise ValueError("integer_logits: the network has no read-out")
     return np.asarray(trace.readout[-1] * network.logit_scale, np.float64)

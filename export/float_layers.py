@@ -10,17 +10,17 @@ import numpy.typing as npt
 from neurokd.errors import NeurokdError
 from neurokd.export.chain import chain_of
 from neurokd.export.network import MAX_DECAY
+from neurokd.inputs import PIXELS, SPIKES, Encoding
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Neurons: TypeAlias = nir.LIF | nir.IF
-PIXEL_MAX = 255
 
 
 @dataclass(frozen=True)
 class FloatLayer:
     """One population to be.
 
-    `weight` and `bias` are currents per input as it will be presented: a pixel is 0..`input_max`, a
+    `weight` and `bias` are currents per input as it will be presented: an integer 0..`input_max`, a
     spike 0 or 1. `neuron` is None for the read-out. `image` is the shape of the network's input.
     """
 
@@ -36,8 +36,10 @@ class FloatLayer:
     image: tuple[int, ...]
 
 
-def float_layers(graph: nir.NIRGraph, dt: float) -> list[FloatLayer]:
+def float_layers(graph: nir.NIRGraph, dt: float, encoding: Encoding = PIXELS) -> list[FloatLayer]:
     """Pair every synapse of a chain with the neurons after it; the last one stands alone, the read-out.
+
+    `encoding` says which integers stand for the input of the first.
 
     Raises NeurokdError naming a layer that does not fit this pattern or the LIF of the chip.
     """
@@ -54,7 +56,7 @@ def float_layers(graph: nir.NIRGraph, dt: float) -> list[FloatLayer]:
                 raise NeurokdError(f"layer '{name}': neurons without a convolution or linear layer before them")
             if synapse is not None:
                 neurons = node if isinstance(node, Neurons) else None
-                layers.append(_layer(name, synapse, neurons, dt, image, 1 if layers else PIXEL_MAX))
+                layers.append(_layer(name, synapse, neurons, dt, image, SPIKES if layers else encoding))
             synapse = None
         elif not isinstance(node, nir.Flatten):
             raise NeurokdError(f"layer '{name}': {type(node).__name__} cannot be quantised for loihi2")
@@ -68,7 +70,7 @@ def float_layers(graph: nir.NIRGraph, dt: float) -> list[FloatLayer]:
 
 
 def _layer(
-    name: str, synapse: tuple[str, Any], neuron: Neurons | None, dt: float, image: tuple[int, ...], input_max: int
+    name: str, synapse: tuple[str, Any], neuron: Neurons | None, dt: float, image: tuple[int, ...], inputs: Encoding
 ) -> FloatLayer:
     path, node = synapse
     weight, bias = np.asarray(node.weight, np.float64), np.asarray(node.bias, np.float64)
@@ -87,7 +89,7 @@ def _layer(
         weight, bias, decay_v = weight * gain, bias * gain, round(forget * MAX_DECAY)
     shape = tuple(int(size) for size in node.output_type["output"])
     label = name if neuron is not None else path
-    return FloatLayer(label, node, neuron, weight / input_max, bias, threshold, decay_v, input_max, shape, image)
+    return FloatLayer(label, node, neuron, weight * inputs.unit, bias, threshold, decay_v, inputs.maximum, shape, image)
 
 
 def _euler_step(neuron: Neurons, dt: float, name: str) -> tuple[float, float]:

@@ -16,15 +16,13 @@ from neurokd.export.network import (
 )
 from neurokd.export.validate import validate
 
-MAX_PIXEL = 255  # an 8-bit graded input
 
-
-def check_limits(network: LoihiNetwork, *, max_input: int = MAX_PIXEL) -> list[str]:
+def check_limits(network: LoihiNetwork) -> list[str]:
     """Return one sentence for everything in `network` that exceeds Loihi 2; an empty list is good.
 
     Weights are even in [-254, 254], |bias| <= 4095, 1 <= threshold <= 131071, decays 0..4096, and
     no input can drive a synaptic sum to 2^17, where u would wrap (lava/proc/lif/models.py).
-    `max_input` is the largest graded value; spikes count as 1. Inputs are taken as non-negative.
+    A graded input reaches the network's `input.maximum`; spikes count as 1. Inputs are taken as non-negative.
 
     Raises NeurokdError if the network is not coherent at all (`validate`).
     """
@@ -34,13 +32,13 @@ def check_limits(network: LoihiNetwork, *, max_input: int = MAX_PIXEL) -> list[s
         found += _weight_limits(connection)
     for population in network.populations:
         found += _population_limits(population)
-        found += _current_limit(network, population, max_input)
+        found += _current_limit(network, population)
     return found
 
 
-def require_limits(network: LoihiNetwork, *, max_input: int = MAX_PIXEL) -> None:
+def require_limits(network: LoihiNetwork) -> None:
     """Raise one `NeurokdError` with everything that `check_limits` finds."""
-    found = check_limits(network, max_input=max_input)
+    found = check_limits(network)
     if found:
         raise NeurokdError("; ".join(found))
 
@@ -75,11 +73,11 @@ def _population_limits(population: Population) -> list[str]:
     return found
 
 
-def _current_limit(network: LoihiNetwork, population: Population, max_input: int) -> list[str]:
+def _current_limit(network: LoihiNetwork, population: Population) -> list[str]:
     channels = population.shape[0]
     reach = np.zeros((2, channels), dtype=np.int64)
     for connection in network.incoming(population.name):
-        sums = weighted_sums(connection, channel_maxima(network, connection.source, max_input))
+        sums = weighted_sums(connection, channel_maxima(network, connection.source))
         reach += np.stack([side.reshape(channels, -1).max(axis=1) for side in sums])
     worst = int(reach.max())
     if worst < CURRENT_LIMIT:

@@ -7,11 +7,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from neurokd.errors import NeurokdError
+
 IntArray = npt.NDArray[np.integer[Any]]
 
 MAX_DECAY = 4096  # a decay of 4096 forgets everything in one step, 0 forgets nothing
 MAX_WEIGHT = 254  # even integers in [-254, 254]: 8 bits with mixed signs
 MAX_BIAS = 4095  # 13 signed bits
+MAX_INPUT = 255  # 8-bit graded input
 MAX_THRESHOLD = 131071  # 17 bits
 CURRENT_LIMIT = 1 << 17  # |synaptic sum| below this keeps u, which holds it << 6, inside 24 bits
 FRACTION_BITS = 6  # current, bias and threshold enter u and v shifted left by this
@@ -26,14 +29,23 @@ class InputSpec:
     "bias" (the values are the bias of the first population, as in netx input layers).
     `constant`, if not 0, is the value of a constant plane that `encode` appends as the last
     channel: it carries biases that exceed 13 bits beside 8-bit pixels.
+    `maximum` is the largest value of a graded input, for which the sums are proven.
     """
 
     shape: tuple[int, ...]
     kind: Literal["spikes", "graded", "bias"] = "spikes"
     constant: int = 0
+    maximum: int = MAX_INPUT
 
     def encode(self, images: IntArray) -> IntArray:
-        """Return `images` `[..., C, H, W]` with the constant plane appended where there is one."""
+        """Return what the network is given at every step, `[T, B, C, H, W]`, or `[1, B, C, H, W]` if it never changes.
+
+        `images` are `[B, C, H, W]`, or frames `[B, T, C, H, W]`. The constant plane is appended where there is one.
+        Raises NeurokdError for a graded value above `maximum`.
+        """
+        images = images[np.newaxis] if images.ndim == 1 + len(self.shape) else images.swapaxes(0, 1)
+        if self.kind == "graded" and images.size and int(images.max()) > self.maximum:
+            raise NeurokdError(f"inputs: the largest is {images.max()}, allowed is {self.maximum}; count or scale less")
         if not self.constant:
             return images
         axis = images.ndim - len(self.shape)

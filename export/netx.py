@@ -161,7 +161,7 @@ def _complete(network: LoihiNetwork, extra: Extra) -> LoihiNetwork:
         raise NeurokdError(f"neurokd/network: input kind '{extra.input_kind}' contradicts layer/0")
     return replace(
         network,
-        input=InputSpec(network.input.shape, extra.input_kind, extra.input_constant),
+        input=InputSpec(network.input.shape, extra.input_kind, extra.input_constant, extra.input_maximum),
         timesteps=extra.timesteps,
         readout=extra.readout,
         logit_scale=extra.logit_scale,

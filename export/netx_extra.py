@@ -23,6 +23,7 @@ class Extra(BaseModel):
     format: Literal[1] = FORMAT
     input_kind: Literal["spikes", "graded", "bias"]
     input_constant: int
+    input_maximum: Annotated[int, Field(ge=1, lt=1 << 24)] = 255
     populations: list[str]
     timesteps: Annotated[int, Field(ge=1, le=1 << 20)]
     readout: str | None
@@ -36,6 +37,7 @@ class Extra(BaseModel):
         return cls(
             input_kind=network.input.kind,
             input_constant=network.input.constant,
+            input_maximum=network.input.maximum,
             populations=[population.name for population in network.populations],
             timesteps=network.timesteps,
             readout=network.readout,

@@ -25,6 +25,7 @@ from neurokd.export.network import (
     LoihiNetwork,
     Population,
 )  # fmt: skip
+from neurokd.inputs import PIXELS, Encoding
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,19 @@ class Quantized:
     scales: tuple[LayerScale, ...]
 
 
-def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] = ()) -> Quantized:
+def quantize(
+    graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] = (), encoding: Encoding = PIXELS
+) -> Quantized:
     """Quantise a pooled-away NIR chain `Input, (Conv2d | Affine | Flatten, LIF)*, Affine, Output`.
 
-    The input is uint8 pixels (float pixels in [0, 1] times 255). `clip` in (0, 1] sets the largest
-    weight that is kept, relative to the largest there is; smaller values round finer and clip more.
-    `graph.metadata` needs `dt` (seconds) and `timesteps`. Raises NeurokdError naming the layer that
-    cannot be held, e.g. a population whose neurons differ in threshold.
+    `encoding` says which integers stand for the graph's float input: unless given, pixels 0..255 for
+    [0, 1]. `clip` in (0, 1] sets the largest weight that is kept, relative to the largest there is;
+    smaller values round finer and clip more. `graph.metadata` needs `dt` (seconds) and `timesteps`.
+    Raises NeurokdError naming the layer that cannot be held, e.g. a population whose neurons differ
+    in threshold.
     """
     timesteps, dt = int(graph.metadata["timesteps"]), float(graph.metadata["dt"])
-    layers = float_layers(graph, dt)
+    layers = float_layers(graph, dt, encoding)
     populations: list[Population] = []
     connections: list[Connection] = []
     scales: list[LayerScale] = []
@@ -77,7 +81,7 @@ def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] 
     channels, *size = layers[0].image
     shape = (channels + 1 if constant else channels, *size)
     network = LoihiNetwork(
-        input=InputSpec(shape, "graded", constant),
+        input=InputSpec(shape, encoding.kind, constant, encoding.maximum),
         populations=tuple(populations),
         connections=tuple(connections),
         timesteps=timesteps,

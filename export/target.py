@@ -4,8 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from neurokd.errors import NeurokdError
-from neurokd.export.limits import MAX_PIXEL
-from neurokd.export.network import CURRENT_LIMIT, MAX_BIAS, MAX_THRESHOLD, MAX_WEIGHT
+from neurokd.export.network import CURRENT_LIMIT, MAX_BIAS, MAX_INPUT, MAX_THRESHOLD, MAX_WEIGHT
 
 LAYERS = (
     "Conv2d", "Linear", "Affine", "BatchNorm1d", "BatchNorm2d", "LIF", "IF", "Scale",
@@ -45,7 +44,7 @@ class Target:
     bias: int = MAX_BIAS
     threshold: int = MAX_THRESHOLD
     current: int = CURRENT_LIMIT
-    input_max: int = MAX_PIXEL
+    input_max: int = MAX_INPUT
     core: Core | None = None
 
     def to_json(self) -> dict[str, Any]:

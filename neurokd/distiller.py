@@ -12,7 +12,7 @@ from neurokd.distill.features import FeatureObjective
 from neurokd.distill.pairing import Pairing
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import logits_per_step
-from neurokd.pixels import to_input
+from neurokd.inputs import to_input
 from neurokd.recipe import TrainingConfig
 from neurokd.taps import evaluating
 
@@ -23,8 +23,11 @@ TIE_WEIGHT = 1e-5  # of the validation loss in the score: below one image in 10,
 class Distiller(L.LightningModule):
     """Trains `student` by `objective`, beside a frozen `teacher` where the objective asks for one.
 
-    `sample` is a few images `[B, C, H, W]` in [0, 1], from which the logits and features of both networks are
-    measured before anything is trained. Raises NeurokdError where they do not fit together.
+    `sample` is a few images `[B, C, H, W]` in [0, 1] or frames `[T, B, C, H, W]`, from which the logits and features
+    of both networks are measured before anything is trained. Raises NeurokdError where they do not fit together.
+
+    On frames the teacher's logits and features are the means over the frames that it is shown. These are the
+    student's or, where `shown` `[T1, B, C, H, W]` gives an example of others, the first T1 frames of every batch.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Distiller(L.LightningModule):
         *,
         teacher: nn.Module | None = None,
         sample: torch.Tensor | None = None,
+        shown: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.student = student
@@ -45,20 +49,21 @@ class Distiller(L.LightningModule):
         self.frozen: list[nn.Module] = []  # a list, so that the teacher is not saved with the student
         self.adapters: nn.Module | None = None
         self.pairing: Pairing | None = None
+        self.teacher_frames = 0 if shown is None else len(shown)
         if teacher is not None and sample is not None:
-            self._take(teacher, sample)
+            self._take(teacher, sample, sample if shown is None else shown)
 
-    def _take(self, teacher: nn.Module, sample: torch.Tensor) -> None:
+    def _take(self, teacher: nn.Module, sample: torch.Tensor, shown: torch.Tensor) -> None:
         """Freeze the teacher, compare the logits, find the features and make the parts that fit them."""
         teacher.eval().requires_grad_(False)
         self.frozen = [teacher]
         with evaluating(self.student), torch.no_grad():
-            ours = self.student(sample).shape[-1]
-            theirs = teacher(sample).shape[-1]
+            ours = logits_per_step(self.student, sample).shape[-1]
+            theirs = logits_per_step(teacher, shown).shape[-1]
         if ours != theirs:
             raise NeurokdError(f"the teacher has {theirs} classes, the student {ours}; give both the same")
         if isinstance(self.objective, FeatureObjective):
-            self.pairing = Pairing(self.objective, self.student, teacher, sample)
+            self.pairing = Pairing(self.objective, self.student, teacher, sample, shown)
             torch.manual_seed(self.seed)
             self.adapters = self.objective.adapters(self.pairing.shapes)
 
@@ -84,8 +89,10 @@ class Distiller(L.LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
         """Loss of one batch; NeurokdError if it is negative or not finite."""
         images, labels = to_input(batch[0]), batch[1]
+        own = self.teacher_frames
+        shown, images = (images[:own], images[own:]) if own else (images, images)
         with torch.no_grad():
-            teacher = self.frozen[0](images) if self.frozen else None
+            teacher = logits_per_step(self.frozen[0], shown).mean(dim=0) if self.frozen else None
         logits = logits_per_step(self.student, images)
         features = self.pairing.features() if self.pairing else []
         result = self.objective(Observed(logits, labels, teacher, features, self.current_epoch), self.adapters)

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from neurokd.data.images import ImageSet
-from neurokd.pixels import to_input
-from neurokd.spiking import LIFNeurons
+from neurokd.inputs import to_input
+from neurokd.spiking import LIFNeurons, SpikingNetwork
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`accuracy_per_step[t]` uses the mean of the logits of steps 0..t; an ANN has one step.
+    """`accuracy_per_step[t]` uses the mean of the logits of steps 0..t; an ANN has one step, or one for each frame.
 
     `firing_rate[layer]` is spikes per neuron and step, by module path.
     """
@@ -24,14 +24,19 @@ class Evaluation:
 
 
 def logits_per_step(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Logits `[T, B, C]` of a spiking network, `[1, B, C]` of an ANN."""
+    """Logits `[T, B, C]` of a spiking network, `[1, B, C]` of an ANN.
+
+    An ANN sees frames `[T, B, C, H, W]` as images of their own and gives the logits of each, `[T, B, C]`.
+    """
+    if images.ndim == 5 and not isinstance(model, SpikingNetwork):
+        return model(images.flatten(0, 1)).unflatten(0, images.shape[:2])  # type: ignore[no-any-return]
     logits: torch.Tensor = model(images)
     return logits if logits.ndim == 3 else logits.unsqueeze(0)
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, images: ImageSet, batch_size: int = 256) -> Evaluation:
-    """Evaluate `model` (left in evaluation mode) on all `images`."""
+    """Evaluate `model` (left in evaluation mode) on all `images`, or on the frames of recordings."""
     model.eval()
     device = next(model.parameters()).device
     correct: torch.Tensor | None = None

@@ -54,8 +54,8 @@ def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress:
     recipe, config = run.recipe, module.config
     last = run.checkpoints / "last.ckpt"
     loader = batches(
-        dataset.train, parts.train, config.batch_size,
-        augment=recipe.data.augment, seed=recipe.seed, shuffle=True, workers=config.workers,
+        dataset.lessons or dataset.train, parts.train, config.batch_size, augment=recipe.data.augment,
+        seed=recipe.seed, classes=len(dataset.classes), shuffle=True, workers=config.workers,
     )  # fmt: skip
     validation = batches(dataset.train, parts.validation, EVALUATION_BATCH, seed=recipe.seed)
     best = ModelCheckpoint(run.checkpoints, "best", "val_score", mode="max", enable_version_counter=False)

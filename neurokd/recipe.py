@@ -7,8 +7,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from neurokd.data.config import DataConfig
-from neurokd.distill import CE, Method
+from neurokd.data.config import DataConfig, EventsConfig
+from neurokd.distill import CE, TET, Method
 from neurokd.errors import NeurokdError
 from neurokd.neurons import LIF
 from neurokd.qcfs import QCFSConfig
@@ -74,6 +74,9 @@ class Recipe(_Section):
 
     `start: converted` makes three stages of one recipe, as HSD has them: the teacher is an ANN over QCFS, the
     student its conversion, and `method` the loss that fine-tunes it.
+
+    On event data a step is a frame: `timesteps`, unless given, are the frames of `data.events` that the network is
+    for. Fewer are the first of them. An ANN sees its frames as images of their own and answers with the mean logits.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -89,6 +92,19 @@ class Recipe(_Section):
     teacher: TeacherConfig | None = None
     published: Published | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_frame_a_step(cls, values: Any) -> Any:
+        """Let `timesteps` of event data follow from its frames."""
+        data = values.get("data") if isinstance(values, dict) else None
+        if data is None or "timesteps" in values:
+            return values
+        try:
+            events = DataConfig.model_validate(data).events
+        except ValidationError:
+            return values  # the field's own validation says what is wrong
+        return values if events is None else {**values, "timesteps": _frames_for(events, values.get("neuron", True))}
+
     @model_validator(mode="after")
     def _parts_fit(self) -> "Recipe":
         if self.method.needs_teacher and self.teacher is None:
@@ -101,9 +117,28 @@ class Recipe(_Section):
             raise ValueError("start: converted needs a teacher with the student's model and a 'qcfs' section")
         if self.neuron is not None and self.qcfs:
             raise ValueError("qcfs is an activation of plain ANNs (neuron: null); of a teacher it is teacher.qcfs")
-        if self.neuron is None and (self.timesteps != 1 or self.method.needs_teacher):
-            raise ValueError("a plain ANN (neuron: null) has timesteps: 1 and method: {name: ce}")
+        if self.neuron is None and self.method.needs_teacher:
+            raise ValueError("a plain ANN (neuron: null) learns from labels alone; use method: {name: ce}")
+        if self.neuron is None and self.data.events is None and self.timesteps != 1:
+            raise ValueError("a plain ANN (neuron: null) has timesteps: 1")
+        if self.data.events is not None:
+            there = _frames_for(self.data.events, self.neuron)
+            if self.timesteps > there:
+                raise ValueError(f"timesteps: {self.timesteps} for {there} frames; raise data.events.frames")
         return self
+
+    @property
+    def first_frame(self) -> int:
+        """The first frame of a recording that this network sees: a spiking network comes after the ANN's frames."""
+        return 0 if self.neuron is None or self.data.events is None else self.data.events.pretrain
+
+    @property
+    def teacher_frames(self) -> int:
+        """How many frames of its own the teacher is shown while it is distilled; 0: those of the student."""
+        events = self.data.events
+        if events is None or events.teacher_frames == "inference" or not self.method.needs_teacher:
+            return 0
+        return events.pretrain
 
     @property
     def uses_teacher(self) -> bool:
@@ -111,9 +146,13 @@ class Recipe(_Section):
         return self.method.needs_teacher or self.start != "random"
 
     def teacher_recipe(self) -> "Recipe":
-        """The recipe that trains the teacher: same data and split, no neurons."""
+        """The recipe that trains the teacher: same data and split, no neurons.
+
+        On event data its loss is the mean over its frames of the cross-entropy of each (HSD eq. 8).
+        """
         if self.teacher is None:
             raise ValueError(f"recipe '{self.name}': has no teacher")
+        smoothing, events = self.teacher.label_smoothing, self.data.events
         return Recipe(
             name=f"teacher-{self.teacher.model.name.rpartition(':')[2]}",
             seed=self.teacher.seed,
@@ -121,14 +160,19 @@ class Recipe(_Section):
             model=self.teacher.model,
             neuron=None,
             qcfs=self.teacher.qcfs,
-            timesteps=1,
-            method=CE(label_smoothing=self.teacher.label_smoothing),
+            timesteps=1 if events is None else _frames_for(events, None),
+            method=CE(label_smoothing=smoothing) if events is None else TET(label_smoothing=smoothing),
             training=self.teacher.training,
         )
 
     def to_yaml(self) -> str:
         """The resolved recipe, every default written out."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def _frames_for(events: EventsConfig, neuron: object) -> int:
+    """The frames that the spiking network is for or, without neurons, the ANN."""
+    return events.steps if neuron is not None or not events.pretrain else events.pretrain
 
 
 def load_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:

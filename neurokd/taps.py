@@ -17,6 +17,7 @@ from torch import nn
 
 from neurokd.conversion import ThresholdNeurons
 from neurokd.errors import NeurokdError
+from neurokd.evaluation import logits_per_step
 from neurokd.qcfs import QCFS
 from neurokd.spiking import LIFNeurons, SpikingNetwork
 
@@ -125,7 +126,7 @@ def module_at(model: nn.Module, path: str) -> nn.Module:
 
 
 def activations(model: nn.Module, images: torch.Tensor) -> list[Point]:
-    """Every call of an activation in the order of one pass of `images`, whose shapes it reads."""
+    """Every call of an activation in the order of one pass of `images` or frames, whose shapes it reads."""
     found = [path for path, module in tapped(model).named_modules() if isinstance(module, ACTIVATIONS)]
     outer = [path for path in found if path.rpartition(".")[0] not in found]  # neurons with a threshold hold neurons
     return _calls(model, outer, images, "after")
@@ -180,7 +181,7 @@ def _calls(model: nn.Module, paths: Sequence[str], images: torch.Tensor, positio
     handles = [_watch(module_at(model, path), position, partial(note, path)) for path in once]
     try:
         with evaluating(model), torch.no_grad():
-            model(images)
+            logits_per_step(model, images)
     finally:
         for handle in handles:
             handle.remove()

@@ -15,15 +15,15 @@ from neurokd.conversion import convert, to_qcfs
 from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet, Split
 from neurokd.data.loader import batches
-from neurokd.data.splits import split
+from neurokd.data.splits import fingerprint, split
 from neurokd.distiller import Distiller
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate
 from neurokd.files import write_json
+from neurokd.inputs import to_input
 from neurokd.loop import train
 from neurokd.models import build_model
 from neurokd.models.macs import count_macs
-from neurokd.pixels import to_input
 from neurokd.recipe import Recipe
 from neurokd.runs import Run, create_run, exclusive, now
 from neurokd.spiking import to_spiking
@@ -53,6 +53,22 @@ def _with_activations(ann: nn.Module, recipe: Recipe) -> nn.Module:
         qcfs = recipe.teacher.qcfs
         return convert(to_qcfs(ann, qcfs.levels, qcfs.threshold), recipe.timesteps, recipe.neuron)
     return to_spiking(ann, recipe.neuron, recipe.timesteps)
+
+
+def load_data(recipe: Recipe, data_root: Path | None = None) -> DataSet:
+    """The data of a recipe as its network sees them: of event recordings its own frames, one a step.
+
+    Raises NeurokdError where they are missing or damaged.
+    """
+    spare, before = recipe.data.augment.temporal_crop, recipe.teacher_frames
+    return load_dataset(recipe.data, data_root).window(recipe.first_frame, recipe.timesteps, spare, before)
+
+
+def samples(recipe: Recipe, dataset: DataSet) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Two training samples as the student gets them, and what its teacher is shown instead, where that differs."""
+    own = recipe.teacher_frames
+    shown = dataset.lessons.window(0, own).images[:2] if own and dataset.lessons else None
+    return to_input(dataset.train.images[:2]), None if shown is None else to_input(shown)
 
 
 def start_from(student: nn.Module, teacher: nn.Module) -> None:
@@ -89,7 +105,7 @@ def fit(recipe: Recipe, path: Path, *, data_root: Path | None = None, progress: 
     a model that cannot be built, a loss that is not finite.
     """
     keep_freed_memory()
-    dataset = load_dataset(recipe.data, data_root)
+    dataset = load_data(recipe, data_root)
     parts = split(dataset, recipe.data.validation, recipe.data.split_seed)
     student = build_student(recipe, dataset.shape, len(dataset.classes))
     if not Run(path).finished:
@@ -109,13 +125,15 @@ def _train_and_measure(
     from neurokd.teachers import teacher_of
 
     recipe = run.recipe
-    sample = to_input(dataset.train.images[:2])
+    sample, shown = samples(recipe, dataset)
     teacher = teacher_of(recipe, dataset, data_root, progress=progress) if recipe.uses_teacher else None
     ann = load_model(teacher.run, dataset) if teacher else None
     if ann is not None and recipe.start != "random":
         start_from(student, ann)
     distilled = ann if recipe.method.needs_teacher else None
-    module = Distiller(student, recipe.method, recipe.training, recipe.seed, teacher=distilled, sample=sample)
+    module = Distiller(
+        student, recipe.method, recipe.training, recipe.seed, teacher=distilled, sample=sample, shown=shown
+    )
     logger.info("training '%s' in %s", recipe.model.name, run.path)
     start = time.perf_counter()
     best_epoch = train(module, run, dataset, parts, progress)
@@ -130,9 +148,10 @@ def _train_and_measure(
 
 def _try_out(student: nn.Module, recipe: Recipe, dataset: DataSet, parts: Split) -> None:
     """Try the untrained networks once, so that what does not fit is known before a folder or a teacher is made."""
-    sample, classes = to_input(dataset.train.images[:2]), len(dataset.classes)
+    (sample, shown), classes = samples(recipe, dataset), len(dataset.classes)
     training, augment = recipe.training, recipe.data.augment
-    batches(dataset.train, parts.train, training.batch_size, augment=augment, seed=recipe.seed, shuffle=True)
+    varied = dataset.lessons or dataset.train
+    batches(varied, parts.train, training.batch_size, augment=augment, seed=recipe.seed, shuffle=True)
     check_logits(student, recipe.model.name, sample, classes)
     if not recipe.uses_teacher:
         return
@@ -142,7 +161,7 @@ def _try_out(student: nn.Module, recipe: Recipe, dataset: DataSet, parts: Split)
     if recipe.start != "random":
         start_from(copy.deepcopy(student), ann)
     if recipe.method.needs_teacher:
-        Distiller(student, recipe.method, training, recipe.seed, teacher=ann, sample=sample).on_fit_end()
+        Distiller(student, recipe.method, training, recipe.seed, teacher=ann, sample=sample, shown=shown).on_fit_end()
 
 
 def _accuracy_at_start(recipe: Recipe, ann: nn.Module | None, dataset: DataSet) -> list[float] | None:
@@ -173,6 +192,7 @@ def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split) -> di
             "fingerprint": {"train": dataset.train.fingerprint(), "test": dataset.test.fingerprint()},
             "train": len(parts.train),
             "validation": len(parts.validation),
+            "split": {"train": fingerprint(parts.train), "validation": fingerprint(parts.validation)},
             "test": len(dataset.test),
         },
         "student": {

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from neurokd.data.splits import fingerprint
 from neurokd.distiller import Distiller
 from neurokd.errors import NeurokdError
 from neurokd.recipe import Recipe, parse_recipe
@@ -61,6 +62,7 @@ def test_a_run_is_complete(data: Path, tmp_path: Path) -> None:
     splits = np.load(run.path / "splits.npz")
     assert len(splits["train"]) == 108 and len(splits["validation"]) == 12
     assert not set(splits["train"]) & set(splits["validation"])
+    assert result["data"]["split"] == {part: fingerprint(splits[part]) for part in ("train", "validation")}
     for name in ("recipe.yaml", "environment.json", "metrics.csv", "checkpoints/best.safetensors", "tensorboard"):
         assert (run.path / name).exists(), name
     assert find_run(None, tmp_path).path == run.path

@@ -9,10 +9,13 @@ import typer
 
 
 def demo(
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/digits-tser-NNN.")] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="Event recordings and HSD instead of images and TSER.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME-NNN.")] = None,
     progress: Annotated[bool, typer.Option(help="Show a progress bar (in a terminal).")] = True,
 ) -> None:
-    """Train a teacher and a T = 2 student on digits, export, verify against Lava, simulate, report."""
+    """Train a teacher and a spiking student on digits, export, verify against Lava, simulate, report."""
     from neurokd.cli.export import export
     from neurokd.cli.report import report
     from neurokd.cli.simulate import simulate
@@ -21,7 +24,8 @@ def demo(
     from neurokd.runs import next_path
 
     start = time.perf_counter()
-    with as_file(files("neurokd") / "recipes" / "digits-tser.yaml") as recipe:
+    name = "digits-dvs-hsd.yaml" if events else "digits-tser.yaml"
+    with as_file(files("neurokd") / "recipes" / name) as recipe:
         run = out or next_path(load_recipe(recipe).name)
         _say(f"neurokd train {recipe.name} --out {run}")
         train(recipe, out=run, progress=progress)

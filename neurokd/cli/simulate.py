@@ -27,7 +27,7 @@ def simulate(
     path, run = _locate(artefact)
     network = read_netx(path)
     images = _test_images(run, samples if samples or backend == "integer" else 20, data_root)
-    frames = network.input.encode(images.images.numpy())[None]
+    frames = network.input.encode(images.images[:].numpy())
     if frames.shape[2:] != network.input.shape:
         raise NeurokdError(
             f"artefact '{path}': expects inputs {network.input.shape}, the data gives {frames.shape[2:]}"
@@ -71,9 +71,9 @@ def _locate(artefact: Path | None) -> tuple[Path, Any]:
 def _test_images(run: Any, samples: int | None, data_root: Path | None) -> Any:
     import torch
 
-    from neurokd.data.dataset import load_dataset
+    from neurokd.training import load_data
 
-    test = load_dataset(run.recipe.data, data_root).test
+    test = load_data(run.recipe, data_root).test
     return test if samples is None else test.subset(torch.arange(min(samples, len(test))))
 
 

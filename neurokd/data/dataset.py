@@ -1,13 +1,15 @@
 """Load a data set by name."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from neurokd.data.arrays import load_arrays
-from neurokd.data.config import DataConfig
+from neurokd.data.config import EVENT_NAMES, DataConfig
 from neurokd.data.digits import load_digits
+from neurokd.data.event_sets import load_events
 from neurokd.data.image_folder import load_image_folder
 from neurokd.data.images import DataSet, ImageSet, IntArray, Split
 from neurokd.data.root import data_root
@@ -27,6 +29,7 @@ LOADERS: dict[str, Callable[[DataConfig, Path], DataSet]] = {
     "cifar100": lambda config, root: load_torchvision(config.name, root),
     "image-folder": lambda config, root: load_image_folder(_folder(config, root), config.image_size),
     "arrays": lambda config, root: load_arrays(_folder(config, root)),
+    **dict.fromkeys(EVENT_NAMES, load_events),
 }
 
 
@@ -63,4 +66,4 @@ def _fewer(dataset: DataSet, samples: int) -> DataSet:
             f"data '{dataset.name}': train_samples is {samples}, allowed is {classes} (one per class) to {present}"
         )
     chosen = stratified(dataset.train.labels.numpy(), samples, SAMPLES_SEED)
-    return DataSet(dataset.name, dataset.train.subset(torch.from_numpy(chosen)), dataset.test, dataset.classes)
+    return replace(dataset, train=dataset.train.subset(torch.from_numpy(chosen)))

@@ -3,16 +3,20 @@
 import logging
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from neurokd.data.npz import stored_at
 from neurokd.files import atomic_file
 
 Kept = TypeVar("Kept", bound=npt.NDArray[Any])
+
+CHUNK = 1 << 20  # bytes read at a time where a checksum is tested
+DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +39,45 @@ def kept_array(place: Path, key: str, make: Callable[[], Kept]) -> Kept:
     return made
 
 
+def kept_rows(place: Path, key: str, shape: tuple[int, ...], make: Callable[[], Iterable[Kept]]) -> int:
+    """See that the npz file `place` holds the uint8 array `[N, ...]` of `key`; return the byte at which it starts.
+
+    `make` gives the array in parts along its first axis: neither writing nor testing the checksum holds more than
+    one part in memory. Otherwise as `kept_array`, but a folder that cannot be written raises OSError.
+    """
+    try:
+        if _tested(place, key):
+            return stored_at(place, "array")[0]
+    except FileNotFoundError:
+        pass
+    except DAMAGED as error:
+        logger.warning("cached file '%s' is unreadable (%s) and is made again", place, error)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with atomic_file(place) as part, zipfile.ZipFile(part, "w") as archive:
+        with archive.open("key.npy", "w") as member:
+            np.lib.format.write_array(member, np.array(key))
+        with archive.open("array.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array_header_1_0(member, header)
+            for rows in make():
+                member.write(np.ascontiguousarray(rows).data)
+    return stored_at(place, "array")[0]
+
+
+def _tested(place: Path, key: str) -> bool:
+    """Whether the file has this key, after a whole pass that tests its checksum."""
+    with zipfile.ZipFile(place) as archive, archive.open("array.npy") as member:
+        while member.read(CHUNK):
+            pass
+        with archive.open("key.npy") as name:
+            return str(np.lib.format.read_array(name, allow_pickle=False)) == key
+
+
 def _read(place: Path, key: str) -> Any:
     try:
         with np.load(place, allow_pickle=False) as archive:
             return archive["array"] if str(archive["key"]) == key else None
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except DAMAGED as error:
         logger.warning("cached file '%s' is unreadable (%s) and is made again", place, error)
         return None

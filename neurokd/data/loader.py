@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from neurokd.data.augment import augment as vary
+from neurokd.data.augment import augment as augment_images
 from neurokd.data.augment_config import AugmentConfig
+from neurokd.data.augment_events import augment_events
 from neurokd.data.images import ImageSet, IntArray
 from neurokd.errors import NeurokdError
 
@@ -22,11 +23,15 @@ def batches(
     *,
     augment: AugmentConfig | None = None,
     seed: int,
+    classes: int = 0,
     epoch: int = 0,
     shuffle: bool = False,
     workers: int = 0,
 ) -> "DataLoader[Batch]":
     """Return a DataLoader of `(images uint8 [B, C, H, W], labels int64 [B])` over `images` at `indices`.
+
+    Of recordings, the images are frames `[B, T, C, H, W]`; mixed with each other, their labels are float
+    `[B, classes]`.
 
     Order and augmentation follow from `seed` and the epoch alone. `loader.sampler.set_epoch(k)` chooses the epoch;
     Lightning calls it by itself, and without a call every pass repeats `epoch`. With `shuffle`, for training, an
@@ -40,7 +45,7 @@ def batches(
             f"batch size is {batch_size}, but there are only {len(indices)} training images; lower the batch size"
         )
     return DataLoader(
-        BatchedImages(images, torch.as_tensor(indices, dtype=torch.int64), augment, seed),
+        BatchedImages(images, torch.as_tensor(indices, dtype=torch.int64), augment, seed, classes),
         batch_size=batch_size,
         sampler=EpochSampler(len(indices), seed, epoch, shuffle),
         drop_last=shuffle,
@@ -78,13 +83,15 @@ class EpochSampler(Sampler[int]):
 class BatchedImages(Dataset[Any]):
     """Images at `indices` (`[K]`, int64); a list of positions gives a whole batch in one indexing operation."""
 
-    def __init__(self, images: ImageSet, indices: torch.Tensor, augment: AugmentConfig | None, seed: int) -> None:
+    def __init__(
+        self, images: ImageSet, indices: torch.Tensor, augment: AugmentConfig | None, seed: int, classes: int = 0
+    ) -> None:
         height, width = images.images.shape[-2:]
         if augment is not None and augment.shift >= min(height, width):
             raise NeurokdError(
                 f"data.augment.shift is {augment.shift}, allowed is less than the side of the images, {height}x{width}"
             )
-        self.images, self.indices, self.seed = images, indices, seed
+        self.images, self.indices, self.seed, self.classes = images, indices, seed, classes
         self.augment = augment if augment is not None and augment.active else None
 
     def __len__(self) -> int:
@@ -99,7 +106,10 @@ class BatchedImages(Dataset[Any]):
         chosen = self.indices[torch.as_tensor(positions) % len(self)]
         images, labels = self.images.images[chosen], self.images.labels[chosen]
         if self.augment is not None:
-            images = vary(images, self.augment, _generator(self.seed, 1, positions[0]))
+            generator = _generator(self.seed, 1, positions[0])
+            if self.images.frames:
+                return augment_events(images, labels, self.augment, generator, self.classes)
+            images = augment_images(images, self.augment, generator)
         return images, labels
 
 

@@ -14,14 +14,22 @@ from neurokd.taps import Point, Recorder, activations, blocks, last_calls, stage
 class Pairing:
     """Reads the features that a method compares from both networks, pass by pass.
 
-    The taps are found in one pass of `images` `[B, C, H, W]` through each network. Raises NeurokdError for a path
-    that does not exist, or ends of stages or blocks that cannot be paired.
+    The taps are found in one pass of `images` `[B, C, H, W]`, or frames `[T, B, C, H, W]`, through the student and of
+    `shown`, unless given the same, through the teacher. The teacher's features are averaged over frames.
+    Raises NeurokdError for a path that does not exist, or ends of stages or blocks that cannot be paired.
     """
 
     def __init__(
-        self, objective: FeatureObjective, student: nn.Module, teacher: nn.Module, images: torch.Tensor
+        self,
+        objective: FeatureObjective,
+        student: nn.Module,
+        teacher: nn.Module,
+        images: torch.Tensor,
+        shown: torch.Tensor | None = None,
     ) -> None:
-        pairs = _pairs(objective, student, teacher, images)
+        shown = images if shown is None else shown
+        pairs = _pairs(objective, student, teacher, images, shown)
+        self._frames = shown.shape[0] if shown.ndim == 5 else 1
         self.shapes = [ShapePair(_name(s, t), s.shape, t.shape) for s, t in pairs]
         self._student = Recorder(student, [s for s, _ in pairs], objective.position)
         self._teacher = Recorder(teacher, [t for _, t in pairs], objective.position)
@@ -29,7 +37,7 @@ class Pairing:
     def features(self) -> list[FeaturePair]:
         """The features of the last pass of both networks."""
         return [
-            FeaturePair(shape.name, s, t.detach())
+            FeaturePair(shape.name, s, t.detach().unflatten(0, (self._frames, -1)).mean(dim=0))
             for shape, s, t in zip(self.shapes, self._student.features, self._teacher.features, strict=True)
         ]
 
@@ -45,14 +53,18 @@ class Pairing:
 
 
 def _pairs(
-    objective: FeatureObjective, student: nn.Module, teacher: nn.Module, images: torch.Tensor
+    objective: FeatureObjective,
+    student: nn.Module,
+    teacher: nn.Module,
+    images: torch.Tensor,
+    shown: torch.Tensor,
 ) -> list[tuple[Point, Point]]:
     if not isinstance(objective.taps, str):
         taps = [TapPair(student=tap, teacher=tap) if isinstance(tap, str) else tap for tap in objective.taps]
         ours = last_calls(student, [tap.student for tap in taps], images, objective.position)
-        theirs = last_calls(teacher, [tap.teacher for tap in taps], images, objective.position)
+        theirs = last_calls(teacher, [tap.teacher for tap in taps], shown, objective.position)
         return list(zip(ours, theirs, strict=True))
-    ours, theirs = (_ends(objective.taps, model, images) for model in (student, teacher))
+    ours, theirs = _ends(objective.taps, student, images), _ends(objective.taps, teacher, shown)
     if objective.taps == "last":
         ours, theirs = ours[-1:], theirs[-1:]
     if not ours or not theirs:

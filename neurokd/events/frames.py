@@ -1,5 +1,6 @@
 """Events gathered into frames."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -12,7 +13,10 @@ Slicing: TypeAlias = Literal["number", "time", "duration"]
 Counting: TypeAlias = Literal["count", "binary", "sum"]
 Resizing: TypeAlias = Literal["scale", "nearest"]
 Overflow: TypeAlias = Literal["refuse", "saturate"]
-FrameType: TypeAlias = Literal["uint8", "uint16"]
+FrameType: TypeAlias = Literal["uint8", "uint16", "float32"]
+
+
+_LARGEST = {"uint8": 2**8 - 1, "uint16": 2**16 - 1, "float32": 2**24}
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class FrameSettings:
     `size`: (height, width) of the frames, the sensor's without it. `resizing`: "scale" moves the events,
     x * W // sensor width, and loses none; "nearest" takes the counts of the nearest sensor pixel, so some are lost
     or repeated.
-    `dtype` and `overflow`: a count above 255 or 65,535 is refused, or becomes this value ("saturate").
+    `max_count` (without it the largest that `dtype` holds: 255, 65,535 or 2^24, up to which float32 counts exactly):
+    `overflow` says whether a larger count is refused, or becomes this value ("saturate").
     Raises NeurokdError for a value outside these.
     """
 
@@ -38,6 +43,7 @@ class FrameSettings:
     size: tuple[int, int] | None = None
     resizing: Resizing = "scale"
     dtype: FrameType = "uint8"
+    max_count: int | None = None
     overflow: Overflow = "refuse"
 
     def __post_init__(self) -> None:
@@ -48,6 +54,8 @@ class FrameSettings:
                 raise NeurokdError(f"frames: {name} is '{getattr(self, name)}', allowed are {allowed}")
         if self.frames < 1:
             raise NeurokdError(f"frames: frames is {self.frames}, allowed is 1 and more")
+        if self.max_count is not None and not 1 <= self.max_count <= _LARGEST[self.dtype]:
+            raise NeurokdError(f"frames: max_count is {self.max_count}, allowed is 1..{_LARGEST[self.dtype]}")
         if (self.slicing == "duration") != (self.duration_us is not None):
             raise NeurokdError(
                 f"frames: slicing is '{self.slicing}' and duration_us {self.duration_us}; "
@@ -58,13 +66,18 @@ class FrameSettings:
         if self.size is not None and min(self.size) < 1:
             raise NeurokdError(f"frames: size is {self.size}, allowed is (height, width), each 1 and more")
 
+    @property
+    def limit(self) -> int:
+        """The largest count that a frame may hold."""
+        return 1 if self.counting == "binary" else self.max_count or _LARGEST[self.dtype]
+
     def shape(self, sensor: tuple[int, int]) -> tuple[int, int, int, int]:
         """The shape of the frames of one recording, `(T, C, H, W)`."""
         return (self.frames, 1 if self.counting == "sum" else 2, *(self.size or sensor))
 
 
 def to_frames(events: Events, settings: FrameSettings) -> Array:
-    """Return the frames of one recording, `[T, C, H, W]`, uint8 or uint16.
+    """Return the frames of one recording, `[T, C, H, W]`, of the settings' `dtype`.
 
     Raises NeurokdError for slices by number when there are fewer events than frames (by time, such a recording has
     empty frames), and for a count that does not fit unless it may saturate.
@@ -78,16 +91,15 @@ def to_frames(events: Events, settings: FrameSettings) -> Array:
     height, width = settings.size if moved and settings.size else events.sensor
     shape = (settings.shape(events.sensor)[1], height, width)
     cells = _cells(events, settings, height, width)
-    limit = int(np.iinfo(settings.dtype).max)
     frames = np.empty((settings.frames, *shape), settings.dtype)
     for number in range(settings.frames):  # one slice after the other: a bincount over all of them was slower
         counts: Array = np.bincount(cells[cuts[number] : cuts[number + 1]], minlength=int(np.prod(shape)))
         if settings.counting == "binary":
             counts = counts > 0
-        elif counts.max() > limit:
+        elif counts.max() > settings.limit:
             if settings.overflow == "refuse":
-                raise _too_many(number, int(counts.max()), limit)
-            counts = np.minimum(counts, limit)
+                raise _too_many(number, int(counts.max()), settings)
+            counts = np.minimum(counts, settings.limit)
         frames[number] = counts.reshape(shape)
     return frames if settings.size is None or moved else _nearest(frames, *settings.size)
 
@@ -96,8 +108,12 @@ def frames_of(recordings: Recordings, settings: FrameSettings) -> Array:
     """Return the frames of many recordings of one sensor, `[N, T, C, H, W]`; raises NeurokdError that names one."""
     if not len(recordings):
         raise NeurokdError("frames: there is no recording; give at least one")
+    return np.stack(list(each_frames(recordings, settings)))
+
+
+def each_frames(recordings: Recordings, settings: FrameSettings) -> Iterator[Array]:
+    """Yield the frames of one recording after the other, as `frames_of` joins them."""
     first = recordings[0].sensor
-    frames = np.empty((len(recordings), *settings.shape(first)), settings.dtype)
     for number in range(len(recordings)):
         events = recordings[number]
         if events.sensor != first and settings.size is None:
@@ -105,10 +121,9 @@ def frames_of(recordings: Recordings, settings: FrameSettings) -> Array:
                 f"recording {number}: sensor is {events.sensor}, recording 0 has {first}; set size to join them"
             )
         try:
-            frames[number] = to_frames(events, settings)
+            yield to_frames(events, settings)
         except NeurokdError as error:
             raise NeurokdError(f"recording {number}: {error}") from error
-    return frames
 
 
 def _cuts(events: Events, settings: FrameSettings) -> list[int]:
@@ -151,8 +166,13 @@ def _nearest(frames: Array, height: int, width: int) -> Array:
     return np.ascontiguousarray(frames[:, :, rows[:, None], columns])
 
 
-def _too_many(number: int, count: int, limit: int) -> NeurokdError:
-    wider = "use dtype 'uint16', more frames" if limit < 2**16 - 1 else "use more frames"
+def _too_many(number: int, count: int, settings: FrameSettings) -> NeurokdError:
+    wider = ""
+    if settings.limit < _LARGEST[settings.dtype]:
+        wider = "raise max_count, "
+    elif settings.dtype == "uint8":
+        wider = "use dtype 'uint16', "
     return NeurokdError(
-        f"frames: frame {number} has {count} events in one pixel, allowed is {limit}; {wider} or overflow 'saturate'"
+        f"frames: frame {number} has {count} events in one pixel, allowed is {settings.limit}; {wider}use more frames "
+        "or overflow 'saturate'"
     )

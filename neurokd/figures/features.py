@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from neurokd.figures.cast import Unsuited
-from neurokd.pixels import to_input
+from neurokd.inputs import to_input
 from neurokd.spiking import SpikingNetwork
 from neurokd.taps import Point, Recorder, tapped
 

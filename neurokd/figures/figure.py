@@ -10,7 +10,7 @@ from neurokd.figures.cast import Cast
 from neurokd.figures.choice import test_images
 from neurokd.figures.drawing import Drawing
 from neurokd.figures.picture import photo, png
-from neurokd.pixels import to_input
+from neurokd.inputs import to_input
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import nn
 from neurokd.data.images import ImageSet, IntArray
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import logits_per_step
-from neurokd.pixels import to_input
+from neurokd.inputs import to_input
 
 BATCH = 128  # images that share one estimate; the running statistics are the mean of the estimates
 

@@ -13,8 +13,8 @@ from neurokd.data.loader import batches
 from neurokd.data.splits import split
 from neurokd.errors import NeurokdError
 from neurokd.files import atomic_file, write_json
+from neurokd.inputs import to_input
 from neurokd.loop import train
-from neurokd.pixels import to_input
 from neurokd.runs import Run, create_run, exclusive, now
 from neurokd.search.calibration import calibration_images
 from neurokd.search.evaluate import Judge, evaluate_subnets

@@ -8,7 +8,7 @@ from torch import nn
 
 from neurokd.distill import Observed, Terms
 from neurokd.distiller import ROUNDING, TIE_WEIGHT, Distiller
-from neurokd.pixels import to_input
+from neurokd.inputs import to_input
 from neurokd.recipe import Recipe
 from neurokd.search.space import Space, Subnet
 from neurokd.search.supernet import Supernet

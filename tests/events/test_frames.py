@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,7 +105,11 @@ def test_too_many_events_in_one_pixel_are_refused_or_saturate() -> None:
         to_frames(events, FrameSettings(1))
     assert to_frames(events, FrameSettings(1, overflow="saturate")).max() == 255
     assert to_frames(events, FrameSettings(1, dtype="uint16")).max() == 300
+    assert to_frames(events, FrameSettings(1, dtype="float32")).max() == 300.0
     assert to_frames(events, FrameSettings(1, counting="binary")).max() == 1
+    with pytest.raises(NeurokdError, match="allowed is 31; raise max_count, use more frames"):
+        to_frames(events, FrameSettings(1, max_count=31))
+    assert to_frames(events, FrameSettings(1, max_count=31, overflow="saturate")).max() == 31
 
 
 def test_fewer_events_than_frames() -> None:
@@ -122,7 +127,9 @@ def test_fewer_events_than_frames() -> None:
         ({"slicing": "duration"}, "needs duration_us"),
         ({"duration_us": 10}, "slicing is 'number' and duration_us 10"),
         ({"slicing": "duration", "duration_us": 0}, "duration_us is 0"),
-        ({"dtype": "float32"}, "dtype is 'float32', allowed are uint8, uint16"),
+        ({"dtype": "int8"}, "dtype is 'int8', allowed are uint8, uint16, float32"),
+        ({"max_count": 0}, r"max_count is 0, allowed is 1\.\.255"),
+        ({"max_count": 256}, r"max_count is 256, allowed is 1\.\.255"),
         ({"size": (0, 4)}, r"size is \(0, 4\)"),
     ],
 )
@@ -140,35 +147,52 @@ def test_two_sensors_need_a_size(toy: EventSet) -> None:
 
 def test_frames_are_made_once(toy: EventSet, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = cached_frames(toy, FrameSettings(3))
-    assert np.array_equal(first, frames_of(toy, FrameSettings(3)))
+    assert np.array_equal(first[:], frames_of(toy, FrameSettings(3)))
     with monkeypatch.context() as patch:
-        patch.setattr(cache_module, "frames_of", None)
-        assert np.array_equal(cached_frames(list(toy), FrameSettings(3)), first)
+        patch.setattr(cache_module, "each_frames", None)
+        assert torch.equal(cached_frames(toy, FrameSettings(3))[:], first[:])
     cached_frames(toy, FrameSettings(4))
     cached_frames([toy[0]], FrameSettings(3))
     assert len(list((own_cache / "event-frames").iterdir())) == 3
+    with pytest.raises(NeurokdError, match="dtype is 'uint16', allowed in the cache is uint8; use frames_of"):
+        cached_frames(toy, FrameSettings(3, dtype="uint16"))
+
+
+def test_a_list_of_recordings_has_the_frames_of_its_set(toy: EventSet, own_cache: Path) -> None:
+    assert torch.equal(cached_frames(list(toy), FrameSettings(3))[:], cached_frames(toy, FrameSettings(3))[:])
+
+
+def test_without_a_cache_the_file_is_temporary(
+    toy: EventSet, own_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    own_cache.mkdir(exist_ok=True)
+    (own_cache / "in-the-way").write_text("a file, no folder")
+    monkeypatch.setattr(cache_module, "cache_dir", lambda: own_cache / "in-the-way")
+    frames = cached_frames(toy, FrameSettings(3))
+    assert np.array_equal(frames[:], frames_of(toy, FrameSettings(3)))
+    assert "could not be cached" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_a_damaged_cache_is_rebuilt(
     toy: EventSet, own_cache: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = cached_frames(toy, FrameSettings(3))
+    first = cached_frames(toy, FrameSettings(3))[:]
     (file,) = (own_cache / "event-frames").iterdir()
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 255
     file.write_bytes({"truncated": content[:300], "flipped": content, "empty": b""}[damage])
-    assert np.array_equal(cached_frames(toy, FrameSettings(3)), first)
+    assert torch.equal(cached_frames(toy, FrameSettings(3))[:], first)
     assert "is made again" in caplog.text
     caplog.clear()
-    assert np.array_equal(cached_frames(toy, FrameSettings(3)), first)
+    assert torch.equal(cached_frames(toy, FrameSettings(3))[:], first)
     assert not caplog.text
 
 
 def write(data: EventSet, start: Any, results: Any) -> None:
     """Make frames in another process, together with others."""
     start.wait()
-    results.put(int(cached_frames(data, FrameSettings(3)).sum()))
+    results.put(int(cached_frames(data, FrameSettings(3))[:].sum()))
 
 
 def test_processes_may_write_at_once(toy: EventSet, own_cache: Path) -> None:
@@ -189,4 +213,4 @@ def test_nmnist_becomes_frames(nmnist: Path) -> None:
     data = read_events(nmnist / "test.npz")
     frames = cached_frames(data, FrameSettings(10))
     assert frames.shape == (100, 10, 2, 34, 34)
-    assert int(frames.sum()) == 385_596
+    assert int(frames[:].sum()) == 385_596

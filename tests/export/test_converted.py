@@ -106,7 +106,7 @@ def test_the_integer_network_follows_the_float_student(decay: float, tmp_path: P
     assert np.corrcoef(wanted.ravel(), got.ravel())[0, 1] > 0.95
     assert np.polyfit(wanted.ravel(), got.ravel(), 1)[0] == pytest.approx(1.0, abs=0.1)
     write_netx(network, tmp_path / "network.net")
-    frames = network.input.encode(images.images.numpy())[np.newaxis]
+    frames = network.input.encode(images.images.numpy())
     again, first = (simulate(n, frames).readout for n in (read_netx(tmp_path / "network.net"), network))
     assert again is not None and first is not None and np.array_equal(again, first)
 

@@ -73,7 +73,7 @@ def test_the_current_is_bounded_by_the_larger_side() -> None:
         assert found[0].startswith(
             "population 'fc': the synaptic sum can reach 131580 (channel 1), allowed is less than"
         )
-    assert check_limits(graded(516, 0), max_input=100) == []
+    assert check_limits(graded(516, 0, input=InputSpec((1000,), "graded", maximum=100))) == []
 
 
 def test_the_bound_is_reached_and_no_more() -> None:
@@ -92,14 +92,15 @@ def test_a_constant_plane_counts_with_its_own_value() -> None:
 
 
 def test_branches_add_up() -> None:
-    image = InputSpec((1, 4, 4), "graded")
+    image = InputSpec((1, 4, 4), "graded", maximum=515)
     populations = (Population("a", (1, 4, 4), np.array(9)), Population("b", (1, 4, 4), np.array(9)))
     one = Connection("input", "a", np.full((1, 1, 1, 1), 254))
     two = Connection("input", "b", np.full((1, 1, 1, 1), 254))
     skip = Connection("a", "b", np.full((1, 1, 1, 1), 254))
     branched = LoihiNetwork(image, populations, (one, two, skip), 1)
-    assert check_limits(branched, max_input=515) == []  # 254 * 515 + 254 = 131064
-    assert len(check_limits(branched, max_input=516)) == 1
+    assert check_limits(branched) == []  # 254 * 515 + 254 = 131064
+    more = dataclasses.replace(branched, input=dataclasses.replace(image, maximum=516))
+    assert len(check_limits(more)) == 1
 
 
 INCOHERENT = {

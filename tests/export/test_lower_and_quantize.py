@@ -88,7 +88,7 @@ def test_nir_file_round_trip(tmp_path) -> None:  # type: ignore[no-untyped-def]
 
 def _run_real_valued(network: LoihiNetwork, images: ImageSet) -> np.ndarray:  # type: ignore[type-arg]
     """The integer weights in real arithmetic, float64: no shifts, no truncation. Read-out `[T, B, C]`."""
-    frames = torch.from_numpy(network.input.encode(images.images.numpy())).double()
+    frames = torch.from_numpy(network.input.encode(images.images.numpy())[0]).double()
     state: dict[str, torch.Tensor] = {}
     readout = []
     for _ in range(network.timesteps):
@@ -113,7 +113,7 @@ def _run_real_valued(network: LoihiNetwork, images: ImageSet) -> np.ndarray:  # 
 def test_fixed_point_adds_next_to_nothing_to_the_rounding_of_weights(decay: float) -> None:
     """Simulator against the same integer weights in real arithmetic: only the truncated decays differ."""
     network, images = _quantized(_student(decay=decay)), _images(128)
-    trace = simulate(network, network.input.encode(images.images.numpy())[np.newaxis])
+    trace = simulate(network, network.input.encode(images.images.numpy()))
     assert trace.readout is not None and np.ptp(trace.readout) > 100
     same = (trace.readout == np.round(_run_real_valued(network, images))).all(axis=(0, 2))
     assert same.mean() >= 0.97

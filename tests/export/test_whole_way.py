@@ -84,7 +84,7 @@ def test_every_shape_of_model_runs_on_lava_as_in_the_simulator(tmp_path: Path) -
         assert np.corrcoef(wanted.ravel(), got.ravel())[0, 1] > 0.9, name  # no margins; a wrong axis or tap gives less
         write_netx(network, tmp_path / f"{index}.net")
         networks.append(read_netx(tmp_path / f"{index}.net"))
-        frames = networks[-1].input.encode(images.images[:IMAGES].numpy())[np.newaxis]
+        frames = networks[-1].input.encode(images.images[:IMAGES].numpy())
         jobs.append(LavaJob(tmp_path / f"{index}.net", frames))
     for network, job, theirs, name in zip(networks, jobs, run_lava_many(jobs), _models(), strict=True):
         ours = simulate(network, job.inputs)

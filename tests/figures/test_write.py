@@ -16,7 +16,7 @@ from neurokd.data.dataset import load_dataset
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import logits_per_step
 from neurokd.figures.write import FIGURES, FigureOptions, Written, write_figures
-from neurokd.pixels import to_input
+from neurokd.inputs import to_input
 from neurokd.runs import Run, create_run
 from neurokd.training import load_model
 
