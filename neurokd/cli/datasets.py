@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from neurokd.cli.event_sets import simulate_events
+from neurokd.cli.event_sets import import_events, simulate_events
 from neurokd.errors import NeurokdError
 
 app = typer.Typer(name="datasets", help="The data sets: what there is, and how to get it.", no_args_is_help=True)
@@ -14,6 +14,7 @@ app = typer.Typer(name="datasets", help="The data sets: what there is, and how t
 Root = Annotated[
     Path | None, typer.Option("--data-root", help="Folder of the data sets [default: $NEUROKD_DATA, else the cache].")
 ]
+app.command("import")(import_events)
 app.command("simulate-events")(simulate_events)
 
 

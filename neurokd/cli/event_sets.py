@@ -1,4 +1,4 @@
-"""`neurokd datasets simulate-events`: an image set before a simulated event camera."""
+"""`neurokd datasets import` and `simulate-events`: event sets of your own."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,6 +47,19 @@ def simulate_events(
     for file, part in simulate_set(images, out, recorder, *sizes, processes).items():
         events = len(part.t) / len(part)
         typer.echo(f"{file}: {len(part)} recordings, {events:.0f} events each on average")
+
+
+def import_events(
+    folder: Annotated[Path, typer.Argument(help="Folder with one sub-folder of recordings per class.")],
+    out: Annotated[Path, typer.Option(help="The npz file to write.")],
+    sensor: Annotated[str, typer.Option(help="Height and width of the sensor: 180x240, or 128 for a square.")],
+    sort: Annotated[bool, typer.Option("--sort", help="Sort events by time instead of refusing them.")] = False,
+) -> None:
+    """Gather recordings of other tools (.aedat, .aedat4, .bin, .h5, .hdf5, .npy, .npz) into one file."""
+    from neurokd.events.folder import import_folder
+
+    data = import_folder(folder, out, size_of("sensor", sensor), sort)
+    typer.echo(f"{out}: {len(data)} recordings of {len(data.classes)} classes")
 
 
 def size_of(name: str, text: str) -> tuple[int, int]:
