@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neurokd.data.npz import stored_at
 from neurokd.errors import NeurokdError
 from neurokd.events.recording import Array
 from neurokd.events.sets import EventSet
@@ -13,7 +14,6 @@ from neurokd.events.writer import EventWriter
 
 EVENT_KEYS = ("t", "x", "y", "p")
 KEYS = (*EVENT_KEYS, "offsets", "labels", "sensor_size")
-LOCAL_HEADER = 30  # bytes before a member's name; the last four give the lengths of name and extra field
 
 
 def read_events(path: Path, sort: bool = False) -> EventSet:
@@ -73,25 +73,13 @@ def _columns(path: Path) -> dict[str, Array]:
 
 def _column(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     """Map a stored member where it lies in the file; read a compressed one."""
+    if member.compress_type == zipfile.ZIP_STORED:
+        start, shape, dtype = stored_at(path, member.filename.removesuffix(".npy"))
+        if np.prod(shape, dtype=np.int64) > 0:  # nothing cannot be mapped
+            return np.memmap(path, dtype, "r", start, shape)
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
-        start = stream.tell()
-    if dtype.hasobject:
-        raise ValueError("it holds pickled objects, which are never loaded")
-    size = int(np.prod(shape)) * dtype.itemsize
-    if start + size != member.file_size:
-        raise ValueError(f"its header promises {size} bytes, the file has {member.file_size - start}")
-    if member.compress_type != zipfile.ZIP_STORED or size == 0:
-        with archive.open(member) as stream:
-            values: Array = np.lib.format.read_array(stream, allow_pickle=False)
-        return values
-    with path.open("rb") as file:
-        file.seek(member.header_offset)
-        header = file.read(LOCAL_HEADER)
-    start += member.header_offset + LOCAL_HEADER + sum(int.from_bytes(header[at : at + 2], "little") for at in (26, 28))
-    return np.memmap(path, dtype, "r", start, shape)
+        values: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    return values
 
 
 def _check(path: Path, key: str, column: Array) -> None:

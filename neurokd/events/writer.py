@@ -19,7 +19,7 @@ BLOCK = 2**20  # events that are copied at a time
 class EventWriter:
     """A file for `read_events` that grows by one recording at a time and appears whole when the block ends well.
 
-    Memory does not grow with the file. Until the end the events lie in a hidden folder beside `path`, 13 bytes each on
+    Memory does not grow with the file. Until the end the events lie in a hidden folder beside `path`, 11 bytes each on
     a sensor of up to 256 pixels; nothing of it stays behind. `sensor` is (height, width), `classes` may be empty.
 
     >>> blink = Events(t=[0, 10], x=[1, 1], y=[0, 0], p=[1, 0], sensor=(2, 2))
