@@ -56,9 +56,9 @@ def prepare(
         typer.echo(f"{name}: {entry.how_to_get}")
         return
     if entry.events:
-        from neurokd.events.prepare import prepare_events
+        from neurokd.events.tonic_sets import prepare_tonic
 
-        written = ", ".join(f"{len(part)} recordings in {path}" for path, part in prepare_events(name, root).items())
+        written = ", ".join(f"{len(part)} recordings in {path}" for path, part in prepare_tonic(name, root).items())
         typer.echo(f"{name}: {written}")
         return
     from neurokd.data.torchvision_sets import prepare_torchvision

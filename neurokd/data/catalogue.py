@@ -70,7 +70,9 @@ CATALOGUE = {
         None,
         "put train.npz and test.npz with `images` and `labels` into PATH and set `path` in the recipe",
     ),
-    "digits-dvs": _events("digits-dvs", 34, 34, classes=10, train=1437, test=360),
+    "digits-dvs": Entry(
+        (2, 34, 34), 10, 1437, 360, "simulated from scikit-learn's digits in seconds, nothing to do", events=True
+    ),
     "nmnist": _events("nmnist", 34, 34, classes=10, train=60000, test=10000),
     "dvs-gesture": _events("dvs-gesture", 128, 128, classes=11, train=1077, test=264),
     "cifar10-dvs": _events("cifar10-dvs", 128, 128, classes=10, train=10000),

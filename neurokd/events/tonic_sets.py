@@ -13,7 +13,10 @@ import numpy as np
 
 from neurokd.data.catalogue import CATALOGUE
 from neurokd.errors import NeurokdError
+from neurokd.events.archive import read_events
+from neurokd.events.catalogue import event_files
 from neurokd.events.recording import Events
+from neurokd.events.sets import EventSet
 from neurokd.events.writer import EventWriter
 
 TEST_IMAGES = 60000  # N-MNIST: number of the first MNIST test image, behind the training images
@@ -68,8 +71,8 @@ SOURCES = {
 }
 
 
-def import_tonic(name: str, root: Path) -> None:
-    """Write the files of the set `name` of `SOURCES` that are missing below the data root `root`.
+def prepare_tonic(name: str, root: Path) -> dict[Path, EventSet]:
+    """Import what is missing of the set `name` of `SOURCES` below the data root `root`; return its files, opened.
 
     tonic keeps its own files in a folder of `root` and downloads them where they are missing; they may be removed
     afterwards. Recordings are written one by one, ordered by the relative names of their files; the events of each
@@ -89,6 +92,7 @@ def import_tonic(name: str, root: Path) -> None:
                     f"published are {published}; remove this folder and run `neurokd datasets prepare {name}` again"
                 )
             _write(out, source, data)
+    return {path: read_events(path) for path in event_files(name, root) if path is not None}
 
 
 def _write(out: Path, source: Source, data: Any) -> None:

@@ -17,7 +17,7 @@ def test_list_says_what_is_ready(idx_root: Path, capsys: pytest.CaptureFixture[s
     ready = {row["name"]: row["ready"] for row in answer["datasets"]}
     assert ready == {
         "digits": True, "fashion-mnist": True, "mnist": True, "cifar10": False, "cifar100": False,
-        "image-folder": None, "arrays": None, "digits-dvs": False, "nmnist": False, "dvs-gesture": False,
+        "image-folder": None, "arrays": None, "digits-dvs": True, "nmnist": False, "dvs-gesture": False,
         "cifar10-dvs": False, "ncaltech101": False, "events": None,
     }  # fmt: skip
 

@@ -8,15 +8,12 @@ from neurokd.cli.main import run
 from neurokd.data.catalogue import CATALOGUE
 from neurokd.errors import NeurokdError
 from neurokd.events.catalogue import event_files
-from neurokd.events.prepare import MAKERS, prepare_events
+from neurokd.events.tonic_sets import SOURCES
 
 
-def test_digits_are_simulated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare_events("digits-dvs", tmp_path)
-    monkeypatch.setitem(MAKERS, "digits-dvs", None)
-    train, test = prepare_events("digits-dvs", tmp_path).values()
-    assert (len(train), len(test), train.sensor) == (1437, 360, (34, 34))
-    assert sorted([*train.groups, *test.groups]) == list(range(1797))
+def test_digits_need_no_preparation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["datasets", "prepare", "digits-dvs", "--data-root", str(tmp_path)]) == 0
+    assert "simulated from scikit-learn's digits" in capsys.readouterr().out
 
 
 def test_a_damaged_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,12 +25,12 @@ def test_a_damaged_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "nmnist/train.npz', key '(archive)': cannot be read" in capsys.readouterr().err
 
 
-def test_every_published_event_set_can_be_made() -> None:
-    assert set(MAKERS) == {name for name, entry in CATALOGUE.items() if entry.events and entry.published}
+def test_every_published_event_set_can_be_imported() -> None:
+    assert set(SOURCES) == {name for name, entry in CATALOGUE.items() if entry.events and entry.published}
 
 
 def test_a_set_that_is_missing_is_named_with_the_command(tmp_path: Path) -> None:
     with pytest.raises(NeurokdError, match=r"nmnist/train.npz' is missing; run `neurokd datasets prepare nmnist`"):
         event_files("nmnist", tmp_path)
-    with pytest.raises(NeurokdError, match="data 'digits' is no event set that can be prepared; allowed are digits-"):
+    with pytest.raises(NeurokdError, match="data 'digits' is no event set that can be prepared; allowed are nmnist, "):
         event_files("digits", tmp_path)

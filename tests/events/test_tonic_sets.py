@@ -14,8 +14,8 @@ from neurokd.data.catalogue import CATALOGUE
 from neurokd.errors import NeurokdError
 from neurokd.events.archive import read_events
 from neurokd.events.catalogue import event_files
-from neurokd.events.prepare import prepare_events
 from neurokd.events.recording import Events
+from neurokd.events.tonic_sets import prepare_tonic
 
 tonic = pytest.importorskip("tonic", reason="tonic is for Python 3.10 and 3.11: pip install 'neurokd[events]'")
 
@@ -64,7 +64,7 @@ def test_nmnist(tmp_path: Path, write_atis: Write, small: Callable[..., None]) -
     written = {"Train/7/00012.bin": 1, "Train/0/00002.bin": 2, "Train/0/00022.bin": 3, "Test/4/00005.bin": 4}
     for name, seed in written.items():
         write_atis(tmp_path / "NMNIST" / name, rows(seed))
-    parts = prepare_events("nmnist", tmp_path)
+    parts = prepare_tonic("nmnist", tmp_path)
     assert (
         tuple(parts) == event_files("nmnist", tmp_path) == (tmp_path / "nmnist/train.npz", tmp_path / "nmnist/test.npz")
     )
@@ -86,7 +86,7 @@ def test_dvs_gesture_keeps_subjects_together(tmp_path: Path, small: Callable[...
         for label in labels:
             t, x, y, p = np.array(rows(label, 128)).T
             np.save(path / f"{label}.npy", np.stack([x, y, p, t // 1000], 1))  # tonic's files count milliseconds
-    train, test = prepare_events("dvs-gesture", tmp_path).values()
+    train, test = prepare_tonic("dvs-gesture", tmp_path).values()
     assert train.labels.tolist() == [10, 3, 10]  # by name: user01_lab/10.npy, user01_lab/3.npy, user02_led/10.npy
     assert train.groups.tolist() == [1, 1, 2]
     assert train.sample_ids.tolist() == [0, 1, 2]
@@ -118,7 +118,7 @@ def test_ncaltech101_moves_recordings_to_the_corner(
     wide = [(0, 239, 179, 1), (5, 10, 20, 0)]
     write_atis(base / "Caltech101" / "yin_yang" / "image_0001.bin", wide)
     write_atis(base / "Caltech101" / "ant" / "image_0020.bin", [(9, 5, 6, 1), (3, 7, 6, 0)])  # out of order
-    (data,) = prepare_events("ncaltech101", tmp_path).values()
+    (data,) = prepare_tonic("ncaltech101", tmp_path).values()
     assert (data.sensor, data.classes, data.sample_ids.tolist()) == ((180, 240), ("ant", "yin_yang"), [20, 1001])
     assert listed(data[0]) == [(3, 2, 0, 0), (9, 0, 0, 1)]
     assert listed(data[1]) == [(0, 229, 159, 1), (5, 0, 0, 0)]
@@ -135,7 +135,7 @@ def test_an_archive_within_the_archive_is_unpacked(
         inner.write(tmp_path / "ant" / "image_0001.bin", "Caltech101/ant/image_0001.bin")
     shutil.rmtree(tmp_path / "ant")
     monkeypatch.setattr(tonic.datasets.NCALTECH101, "download", lambda self: archive(base, self.filename))
-    (data,) = prepare_events("ncaltech101", tmp_path).values()
+    (data,) = prepare_tonic("ncaltech101", tmp_path).values()
     assert len(data[0]) == 20
 
 
@@ -146,7 +146,7 @@ def test_events_out_of_order_are_told(
     archive(tmp_path / "NCALTECH101", "N-Caltech101-archive.zip")
     for number, events in enumerate((rows(1), rows(2)[::-1])):
         write_atis(tmp_path / "NCALTECH101" / "Caltech101" / "ant" / f"image_{number:04}.bin", events)
-    prepare_events("ncaltech101", tmp_path)
+    prepare_tonic("ncaltech101", tmp_path)
     assert "in 1 of 2 recordings events were sorted by time" in caplog.text
 
 
@@ -155,7 +155,7 @@ def test_a_missing_recording_is_no_set(tmp_path: Path, write_atis: Write, small:
     archive(tmp_path / "NMNIST", "train.zip")
     write_atis(tmp_path / "NMNIST" / "Train/7/00012.bin", rows(1))
     with pytest.raises(NeurokdError, match=r"NMNIST/Train' has 1 recordings, published are 2; remove this folder"):
-        prepare_events("nmnist", tmp_path)
+        prepare_tonic("nmnist", tmp_path)
     assert not (tmp_path / "nmnist").exists()
 
 
@@ -167,7 +167,7 @@ def test_a_damaged_recording_is_named(tmp_path: Path, write_atis: Write, small: 
     path = tmp_path / "NMNIST" / "Train" / "7" / "00013.bin"
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(NeurokdError, match=r"Train/7/00013.bin' cannot be imported \(.*\); get it again"):
-        prepare_events("nmnist", tmp_path)
+        prepare_tonic("nmnist", tmp_path)
     assert not list((tmp_path / "nmnist").iterdir())
 
 
