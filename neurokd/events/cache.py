@@ -58,6 +58,8 @@ def _fingerprint(recordings: Recordings) -> str:
             digest.update(recordings[number].fingerprint().encode())
         return digest.hexdigest()
     digest.update(f"{recordings.sensor} {recordings.sort}".encode())
+    if recordings.rows is not None:
+        digest.update(b"rows" + _bytes(recordings.rows))
     for column in (recordings.offsets, recordings.t, recordings.x, recordings.y, recordings.p):
         digest.update(f"{column.dtype.str} {len(column)}".encode())
         for start in range(0, len(column), CHUNK):

@@ -9,6 +9,8 @@ import pytest
 
 from neurokd.errors import NeurokdError
 from neurokd.events.archive import read_events
+from neurokd.events.cache import cached_frames
+from neurokd.events.frames import FrameSettings, frames_of
 from neurokd.events.recording import Events
 from neurokd.events.sets import EventSet
 from neurokd.events.writer import EventWriter
@@ -92,3 +94,10 @@ def test_a_subset_is_a_view(toy: EventSet) -> None:
     assert part[-1].fingerprint() == toy[4].fingerprint()
     with pytest.raises(IndexError):
         part[3]
+
+
+def test_a_subset_has_its_own_frames_in_the_cache(toy: EventSet) -> None:
+    settings = FrameSettings(frames=2)
+    for rows in ([0, 1], [1, 0], [2, 3]):
+        cached = cached_frames(toy.subset(rows), settings)
+        assert cached[:].numpy().tolist() == frames_of(toy, settings)[rows].tolist()
