@@ -1,5 +1,6 @@
 """A set that is prepared lies where it is looked for."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,11 @@ def test_a_set_that_is_missing_is_named_with_the_command(tmp_path: Path) -> None
         event_files("nmnist", tmp_path)
     with pytest.raises(NeurokdError, match="data 'digits' is no event set that can be prepared; allowed are nmnist, "):
         event_files("digits", tmp_path)
+
+
+def test_without_tonic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "tonic", None)
+    assert run(["datasets", "prepare", "nmnist", "--data-root", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "data 'nmnist' is imported by the package tonic" in said
+    assert "pip install 'neurokd[events]'" in said
