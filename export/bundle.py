@@ -56,7 +56,7 @@ def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]
     student = load_model(run, dataset)
     if not isinstance(student, SpikingNetwork):
         raise NeurokdError(f"run '{run.path}': is a plain ANN (neuron: null); export a spiking run")
-    graph = fold_scale(lower(student, dataset.shape))
+    graph = fold_scale(lower(student, dataset.shape, dataset.encoding))
     calibration = _calibrate(graph, student, run, dataset)
     with atomic_folder(run.export) as folder:
         memory = io.BytesIO()  # libhdf5 crashes on a disk that fills up, so it never writes to one
@@ -74,7 +74,7 @@ def _calibrate(graph: nir.NIRGraph, student: nn.Module, run: Run, dataset: DataS
     training = run.load_split().train
     chosen = training[stratified(labels[training], min(CALIBRATION_SAMPLES, len(training)), run.recipe.seed)]
     images = dataset.train.subset(torch.from_numpy(chosen))
-    return calibrate(fold_average_pooling(graph), student, images, dataset.classes, dataset.encoding)
+    return calibrate(fold_average_pooling(graph), student, images, dataset.classes)
 
 
 def _measure(

@@ -12,7 +12,7 @@ from neurokd.data.images import ImageSet
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.quantize import Quantized, quantize
 from neurokd.hardware.simulator import simulate
-from neurokd.inputs import PIXELS, Encoding, to_input
+from neurokd.inputs import to_input
 
 FloatArray = npt.NDArray[np.float64]
 CLIPS = (1.0, 0.9, 0.8, 0.7)
@@ -28,15 +28,13 @@ class Calibration:
     samples: int
 
 
-def calibrate(
-    graph: nir.NIRGraph, student: nn.Module, images: ImageSet, labels: tuple[str, ...], encoding: Encoding = PIXELS
-) -> Calibration:
+def calibrate(graph: nir.NIRGraph, student: nn.Module, images: ImageSet, labels: tuple[str, ...]) -> Calibration:
     """Quantise `graph` at every clip of `CLIPS` and keep the best on `images`, which must be training images.
 
     Agreement decides, then the smaller error of the logits, then the larger clip.
     """
     wanted = float_logits(student, images)
-    candidates = {clip: quantize(graph, clip=clip, labels=labels, encoding=encoding) for clip in CLIPS}
+    candidates = {clip: quantize(graph, clip=clip, labels=labels) for clip in CLIPS}
     agreement: dict[float, float] = {}
     errors: dict[float, float] = {}
     for clip, candidate in candidates.items():

@@ -26,6 +26,7 @@ from neurokd.export.passes.fold_scale import fold_scale
 from neurokd.export.passes.infer_shapes import infer_shapes
 from neurokd.export.quantize import quantize
 from neurokd.export.target import Target
+from neurokd.inputs import PIXELS, Encoding
 from neurokd.recipe import Recipe
 from neurokd.runs import Run
 from neurokd.spiking import LIFNeurons, SpikingNetwork
@@ -73,10 +74,18 @@ class Verdict:
         }
 
 
-def check_model(model: nn.Module, shape: Shape, target: Target, subject: str = "model", *, weights: bool) -> Verdict:
+def check_model(
+    model: nn.Module,
+    shape: Shape,
+    target: Target,
+    subject: str = "model",
+    *,
+    weights: bool,
+    encoding: Encoding = PIXELS,
+) -> Verdict:
     """Hold a spiking network for images of `shape`, `(C, H, W)`, against `target`; all violations are listed.
 
-    `weights`: they are trained, so their numbers count too. `model` is left as it is.
+    `weights`: they are trained, so their numbers count too, beside inputs in this `encoding`. `model` is left as it is.
 
     >>> from neurokd.export.target import find_target
     >>> from neurokd.spiking import to_spiking
@@ -98,7 +107,7 @@ def check_model(model: nn.Module, shape: Shape, target: Target, subject: str = "
     if not verdict.deployable:
         return verdict
     try:
-        return _as_integers(verdict, lower(_stock(model), shape), weights)
+        return _as_integers(verdict, lower(_stock(model), shape, encoding), weights)
     except NeurokdError as error:  # nothing that the export refuses is called deployable
         return _with(verdict, _refused(error, target))
 
@@ -135,7 +144,12 @@ def check_nir(path: Path, target: Target) -> Verdict:
 def known_shape(config: DataConfig) -> tuple[Shape, int] | None:
     """Image shape and number of classes of a data set that need not be loaded to know them."""
     entry = CATALOGUE[config.name]
-    return None if entry.shape is None or entry.classes is None else (entry.shape, entry.classes)
+    if entry.shape is None or entry.classes is None:
+        return None
+    if config.events is None:
+        return entry.shape, entry.classes
+    height, width = entry.shape[1:]
+    return config.events.settings().shape((height, width))[1:], entry.classes
 
 
 def _check_student(recipe: Recipe, run: Run | None, target: Target, data_root: Path | None) -> Verdict:
@@ -150,7 +164,7 @@ def _check_student(recipe: Recipe, run: Run | None, target: Target, data_root: P
         return check_model(ann, shape, target, subject, weights=False)
     if run:
         run.load_weights(student)
-    return check_model(student, shape, target, subject, weights=run is not None)
+    return check_model(student, shape, target, subject, weights=run is not None, encoding=recipe.data.encoding)
 
 
 def _loaded_shape(config: DataConfig, data_root: Path | None) -> tuple[Shape, int]:

@@ -12,6 +12,7 @@ from neurokd.errors import NeurokdError
 from neurokd.export.passes.fold_batch_norm import fold_batch_norm
 from neurokd.export.passes.split_thresholds import Scale
 from neurokd.export.tracing import ADDITIONS, first_line, flattens, pair, propagate, shape_of, trace
+from neurokd.inputs import PIXELS, Encoding
 from neurokd.spiking import LIFNeurons, SpikingNetwork
 
 TIME_STEP_S = 1e-3  # NIR is continuous in time; one step of ours is this long there
@@ -19,10 +20,11 @@ TIME_STEP_S = 1e-3  # NIR is continuous in time; one step of ours is this long t
 _TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
 
 
-def lower(model: SpikingNetwork, input_shape: tuple[int, int, int]) -> nir.NIRGraph:
+def lower(model: SpikingNetwork, input_shape: tuple[int, int, int], encoding: Encoding = PIXELS) -> nir.NIRGraph:
     """Lower a spiking network to NIR; `input_shape` is `(C, H, W)`, `model` is left as it is.
 
-    Node names are module paths. The graph's metadata carry `dt` and `timesteps`. A layer of neurons with
+    Node names are module paths. The graph's metadata carry `dt`, `timesteps` and, as `input_maximum` and
+    `input_unit`, the `encoding` of its input. A layer of neurons with
     a trained threshold becomes two nodes, `path.spikes` and a `Scale`, `path.value` (see `fold_scale`).
     Raises NeurokdError naming the path of a layer that cannot be lowered, and what to use instead.
     """
@@ -41,7 +43,12 @@ def lower(model: SpikingNetwork, input_shape: tuple[int, int, int]) -> nir.NIRGr
         nodes[name] = _with_shapes(converted, node)
         names[node] = name
         edges += [(names[source], name) for source in node.all_input_nodes]
-    metadata = {"dt": TIME_STEP_S, "timesteps": model.timesteps}
+    metadata = {
+        "dt": TIME_STEP_S,
+        "timesteps": model.timesteps,
+        "input_maximum": encoding.maximum,
+        "input_unit": encoding.unit,
+    }
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
 
 

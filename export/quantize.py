@@ -4,6 +4,7 @@ A LIF neuron is positively homogeneous: scaling its weights, bias and threshold 
 no spike. So each population gets one scale, as large as its limits allow, and only ratios are rounded.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from neurokd.export.network import (
     CURRENT_LIMIT,
     MAX_BIAS,
     MAX_DECAY,
+    MAX_INPUT,
     MAX_THRESHOLD,
     MAX_WEIGHT,
     Connection,
@@ -49,18 +51,17 @@ class Quantized:
     scales: tuple[LayerScale, ...]
 
 
-def quantize(
-    graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] = (), encoding: Encoding = PIXELS
-) -> Quantized:
+def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] = ()) -> Quantized:
     """Quantise a pooled-away NIR chain `Input, (Conv2d | Affine | Flatten, LIF)*, Affine, Output`.
 
-    `encoding` says which integers stand for the graph's float input: unless given, pixels 0..255 for
-    [0, 1]. `clip` in (0, 1] sets the largest weight that is kept, relative to the largest there is;
-    smaller values round finer and clip more. `graph.metadata` needs `dt` (seconds) and `timesteps`.
-    Raises NeurokdError naming the layer that cannot be held, e.g. a population whose neurons differ
-    in threshold.
+    `clip` in (0, 1] sets the largest weight that is kept, relative to the largest there is; smaller
+    values round finer and clip more. `graph.metadata` needs `dt` (seconds) and `timesteps`; integers
+    0..`input_maximum`, of which 1 is `input_unit`, stand for the graph's float input: unless given,
+    pixels 0..255 for [0, 1]. Raises NeurokdError naming the layer that cannot be held, e.g. a
+    population whose neurons differ in threshold.
     """
     timesteps, dt = int(graph.metadata["timesteps"]), float(graph.metadata["dt"])
+    encoding = _encoding(graph)
     layers = float_layers(graph, dt, encoding)
     populations: list[Population] = []
     connections: list[Connection] = []
@@ -90,6 +91,16 @@ def quantize(
         labels=labels,
     )
     return Quantized(network, tuple(scales))
+
+
+def _encoding(graph: nir.NIRGraph) -> Encoding:
+    maximum = int(graph.metadata.get("input_maximum", PIXELS.maximum))
+    unit = float(graph.metadata.get("input_unit", PIXELS.unit))
+    if not 1 <= maximum <= MAX_INPUT or not 0.0 < unit < math.inf:
+        raise NeurokdError(
+            f"graph: inputs of 0..{maximum}, each worth {unit:g}; allowed are 1..{MAX_INPUT} and a unit above 0"
+        )
+    return Encoding(maximum, unit)
 
 
 def _scale(layer: FloatLayer, clip: float, timesteps: int) -> tuple[float, str, bool]:

@@ -179,6 +179,7 @@ def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split) -> di
     validation = evaluate(student, dataset.train.subset(torch.as_tensor(parts.validation)))
     test = evaluate(student, dataset.test)
     network = getattr(student, "net", student)
+    looks = recipe.timesteps if recipe.neuron is None else 1  # an ANN computes every frame as an image of its own
     return {
         "format": 1,
         "name": run.path.name,
@@ -198,7 +199,7 @@ def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split) -> di
         "student": {
             "model": recipe.model.name,
             "parameters": sum(p.numel() for p in network.parameters()),
-            "macs": count_macs(build_ann(recipe, dataset.shape, len(dataset.classes)), dataset.shape),
+            "macs": looks * count_macs(build_ann(recipe, dataset.shape, len(dataset.classes)), dataset.shape),
             "accuracy": test.accuracy_per_step[-1],
             "accuracy_per_step": test.accuracy_per_step,
             "validation_accuracy": validation.accuracy_per_step[-1],

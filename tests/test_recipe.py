@@ -123,7 +123,7 @@ def test_broken_overrides(override: str) -> None:
 
 
 def test_the_teacher_is_a_plain_ann_on_the_same_split() -> None:
-    recipe = load_recipe(RECIPES[0])
+    recipe = load_recipe(RECIPES[0].parent / "digits-tser.yaml")
     teacher = recipe.teacher_recipe()
     assert teacher.neuron is None and teacher.timesteps == 1 and teacher.method.name == "ce"
     assert (teacher.data, teacher.seed) == (recipe.data, recipe.seed)

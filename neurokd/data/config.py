@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neurokd.data.augment_config import EVENT_KEYS, AugmentConfig
 from neurokd.events.frames import Counting, FrameSettings, Overflow, Resizing, Slicing
+from neurokd.inputs import PIXELS, SPIKES, Encoding
 
 ImageName = Literal["digits", "fashion-mnist", "mnist", "cifar10", "cifar100", "image-folder", "arrays"]
 EventName = Literal["digits-dvs", "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101", "events"]
@@ -46,6 +47,10 @@ class EventsConfig(BaseModel):
     """What becomes of a larger count: `refuse` it, or `saturate` at `max_count`."""
     test: float = Field(default=0.1, gt=0, lt=1)
     """The part of the recordings that tests, for sets without an official test part."""
+    folds: int | None = Field(default=None, ge=2)
+    """Join all recordings, cut them into so many folds and test on one: for sets with few test recordings."""
+    fold: int = Field(default=0, ge=0)
+    """The fold that tests."""
 
     @model_validator(mode="after")
     def _frames_suffice(self) -> "EventsConfig":
@@ -54,6 +59,8 @@ class EventsConfig(BaseModel):
                 f"pretrain {self.pretrain} and inference {self.inference or 1} are more than the {self.frames} frames; "
                 "raise frames"
             )
+        if self.fold >= (self.folds or 1):
+            raise ValueError(f"fold is {self.fold}, allowed is less than folds, {self.folds or 'which is not given'}")
         _ = self.settings()  # raises for settings that do not go together
         return self
 
@@ -99,6 +106,14 @@ class DataConfig(BaseModel):
     """Resize the images of `image-folder` to this side, or (height, width)."""
     events: EventsConfig | None = None
     """Of event sets, which have these keys at their defaults where the section is left out."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """What the stored integers mean."""
+        if self.events is None:
+            return PIXELS
+        limit = self.events.settings().limit
+        return SPIKES if limit == 1 else Encoding(limit, 1.0)
 
     @model_validator(mode="after")
     def _options_fit_the_name(self) -> "DataConfig":

@@ -44,14 +44,11 @@ def divide(labels: IntArray, groups: IntArray, share: float, seed: int) -> tuple
     _check_part("part", share)
     _check_seed(seed)
     ids, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    classes, class_of = np.unique(labels, return_inverse=True)
-    counts = np.zeros((len(ids), len(classes)), dtype=np.int64)
-    np.add.at(counts, (group_of, class_of), 1)
-    pure = bool((np.count_nonzero(counts, axis=1) == 1).all())
-    stratum = counts.argmax(axis=1) if pure else np.zeros(len(ids), dtype=np.int64)
+    counts = _counts(labels, group_of)
+    stratum = _strata(counts)
     wanted = _shares(np.bincount(stratum, sizes).astype(np.int64), round(len(labels) * share))
     left, taken = counts.sum(axis=0), np.zeros(len(ids), dtype=bool)
-    for group in sorted(range(len(ids)), key=lambda k: hashlib.sha256(f"{seed}:{ids[k]}".encode()).digest()):
+    for group in _by_hash(ids, seed):
         if wanted[stratum[group]] > 0 and np.all(left > counts[group]):
             taken[group] = True
             wanted[stratum[group]] -= sizes[group]
@@ -62,6 +59,25 @@ def divide(labels: IntArray, groups: IntArray, share: float, seed: int) -> tuple
             "that leaves every class a sample; raise the part or add groups"
         )
     return np.flatnonzero(~taken[group_of]), np.flatnonzero(taken[group_of])
+
+
+def folds(labels: IntArray, groups: IntArray, count: int, seed: int) -> IntArray:
+    """Return the fold 0..`count` - 1 of every sample `[N]`: whole groups, in the order of their SHA-256, in turns.
+
+    As in `divide`, class by class where every group has one class. Raises NeurokdError for fewer groups than folds.
+
+    >>> folds(np.zeros(6, dtype=np.int64), np.array([7, 7, 8, 8, 9, 9]), 3, seed=0)
+    array([0, 0, 2, 2, 1, 1])
+    """
+    _check_seed(seed)
+    ids, group_of = np.unique(groups, return_inverse=True)
+    if not 2 <= count <= len(ids):
+        raise NeurokdError(f"folds: {count} of {len(ids)} groups, allowed is 2 to the number of groups")
+    stratum = _strata(_counts(labels, group_of))
+    order = sorted(_by_hash(ids, seed), key=lambda group: int(stratum[group]))  # stable: by hash in a class
+    fold = np.empty(len(ids), dtype=np.int64)
+    fold[order] = np.arange(len(ids)) % count
+    return fold[group_of]
 
 
 def stratified(labels: IntArray, count: int, seed: int, keep: int = 0) -> IntArray:
@@ -102,6 +118,25 @@ def _check_part(name: str, share: float) -> None:
 def _check_seed(seed: int) -> None:
     if not 0 <= seed < 2**32:
         raise NeurokdError(f"seed is {seed}, allowed is 0..{2**32 - 1}")
+
+
+def _counts(labels: IntArray, group_of: IntArray) -> IntArray:
+    """Samples of each group in each class, `[groups, classes]`."""
+    classes, class_of = np.unique(labels, return_inverse=True)
+    counts = np.zeros((int(group_of.max()) + 1, len(classes)), dtype=np.int64)
+    np.add.at(counts, (group_of, class_of), 1)
+    return counts
+
+
+def _strata(counts: IntArray) -> IntArray:
+    """The class of each group if every group has only one, else one stratum for all."""
+    pure = bool((np.count_nonzero(counts, axis=1) == 1).all())
+    return counts.argmax(axis=1) if pure else np.zeros(len(counts), dtype=np.int64)
+
+
+def _by_hash(ids: IntArray, seed: int) -> list[int]:
+    """The numbers of the groups in an order that depends on their ids and the seed alone."""
+    return sorted(range(len(ids)), key=lambda k: hashlib.sha256(f"{seed}:{ids[k]}".encode()).digest())
 
 
 def _shares(sizes: IntArray, count: int) -> IntArray:

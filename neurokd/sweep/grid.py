@@ -77,7 +77,9 @@ def _point(sweep: Sweep, variant: Variant, shared: dict[str, Any], own: dict[str
     settings = {**shared, **own}
     name = "-".join([variant.name, *(f"{key}={_safe(value)}" for key, value in short(settings).items()), f"s{seed}"])
     subject = f"sweep '{sweep.name}', point '{name}'"
-    values = override(override(sweep.base, variant.changes, subject), {**settings, "seed": seed}, subject)
+    values = override(
+        override(sweep.base, variant.changes, subject), {**settings, **dict.fromkeys(sweep.seeded, seed)}, subject
+    )
     return Point(variant.name, shared, own, seed, parse_recipe(values, subject), Run(root / name))
 
 

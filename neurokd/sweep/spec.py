@@ -23,6 +23,7 @@ class SweepFile(BaseModel):
     recipe: Path | None = None
     base: dict[str, Any] | None = None
     seeds: list[int] | None = Field(default=None, min_length=1)
+    seeded: list[str] = Field(default=["seed"], min_length=1)
     variants: dict[str, dict[str, Any] | None] | None = Field(default=None, min_length=1)
     grid: dict[str, list[Any]] = {}
     baseline: str | None = None
@@ -55,6 +56,7 @@ class Sweep(BaseModel):
     title: str
     base: dict[str, Any]
     seeds: list[int]
+    seeded: list[str] = ["seed"]
     variants: list[Variant]
     grid: dict[str, list[Any]]
     baseline: str | None = None
@@ -79,6 +81,7 @@ def load_sweep(path: Path, grid: list[str] | None = None, settings: list[str] | 
         title=file.title or name,
         base=base,
         seeds=_seeds(asked, file.seeds, base, subject),
+        seeded=file.seeded,
         variants=_variants(file.variants, base, subject),
         grid={key: values for key, values in asked.items() if key != "seed"},
         baseline=file.baseline,

@@ -44,6 +44,13 @@ def test_all_variants_of_the_first_seed_come_first(write: Write, tmp_path: Path)
     assert points(load_sweep(file), tmp_path / "x")[0].run.path == tmp_path / "x" / "ce-s3"
 
 
+def test_the_seed_may_choose_more_than_the_seed(write: Write) -> None:
+    found = points(load_sweep(write(seeds=[3, 1], seeded=["seed", "data.split_seed"])))
+    assert [(point.seed, point.recipe.seed, point.recipe.data.split_seed) for point in found] == [(3, 3, 3), (1, 1, 1)]
+    folds = points(load_sweep(write(seeds=[3, 1], seeded=["data.split_seed"])))
+    assert [(point.seed, point.recipe.seed, point.recipe.data.split_seed) for point in folds] == [(3, 0, 3), (1, 0, 1)]
+
+
 def test_a_recipe_is_swept_from_the_command_line(tmp_path: Path, base: dict[str, Any]) -> None:
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump(base))
