@@ -88,11 +88,7 @@ class Distiller(L.LightningModule):
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
         """Loss of one batch; NeurokdError if it is negative or not finite."""
-        images, labels = to_input(batch[0]), batch[1]
-        own = self.teacher_frames
-        shown, images = (images[:own], images[own:]) if own else (images, images)
-        with torch.no_grad():
-            teacher = logits_per_step(self.frozen[0], shown).mean(dim=0) if self.frozen else None
+        (images, teacher), labels = self.look(batch[0]), batch[1]
         logits = logits_per_step(self.student, images)
         features = self.pairing.features() if self.pairing else []
         result = self.objective(Observed(logits, labels, teacher, features, self.current_epoch), self.adapters)
@@ -104,6 +100,14 @@ class Distiller(L.LightningModule):
         self.log_dict({f"train_{k}": v for k, v in result.terms.items()}, on_epoch=True, on_step=False)
         self.log("train_loss", loss, on_epoch=True, on_step=False, prog_bar=True)
         return loss
+
+    def look(self, stored: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The student's images or frames of a batch, and the teacher's logits `[B, C]` for what it is shown."""
+        images, own = to_input(stored), self.teacher_frames
+        shown, images = (images[:own], images[own:]) if own else (images, images)
+        with torch.no_grad():
+            teacher = logits_per_step(self.frozen[0], shown).mean(dim=0) if self.frozen else None
+        return images, teacher
 
     def _spoilt(self, result: Terms, index: int) -> NeurokdError:
         """What was wrong with a loss, where, and what to do."""

@@ -58,6 +58,30 @@ def write_data() -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def write_recordings() -> Callable[..., Path]:
+    """Write recordings of two classes: most of 200 events in the left or in the right half of 8 x 8."""
+    from neurokd.events.archive import write_events
+    from neurokd.events.recording import Events
+    from neurokd.events.sets import EventSet
+
+    def write(folder: Path, train: int = 80, test: int = 40) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, count, seed in (("train", train, 0), ("test", test, 1)):
+            generator = np.random.default_rng(seed)
+            recordings, labels = [], np.arange(count) % 2
+            for label in labels:
+                side = np.where(generator.random(200) < 0.8, label, 1 - label)
+                x = 4 * side + generator.integers(0, 4, 200)
+                t = np.sort(generator.integers(0, 100_000, 200))
+                y, p = generator.integers(0, 8, 200), generator.integers(0, 2, 200)
+                recordings.append(Events(t, x, y, p, (8, 8)))
+            write_events(folder / f"{part}.npz", EventSet.of(recordings, labels, np.arange(count) + 1000 * seed))
+        return folder
+
+    return write
+
+
 @pytest.fixture
 def data(write_data: Callable[..., Path], tmp_path: Path) -> Path:
     """The small set."""

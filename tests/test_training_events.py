@@ -1,6 +1,7 @@
 """Training on recordings: which network sees which frames, and that the artefact computes what was trained."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,6 @@ from neurokd.distill import CE, HSD, SAKD, TET
 from neurokd.distiller import Distiller
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate, logits_per_step
-from neurokd.events.archive import write_events
-from neurokd.events.recording import Events
-from neurokd.events.sets import EventSet
 from neurokd.export.bundle import ExportOptions, export_run
 from neurokd.export.check import check_recipe
 from neurokd.export.netx import read_netx
@@ -35,20 +33,9 @@ EPOCHS = {"epochs": 3, "batch_size": 16}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes: most events in the left or in the right half of 8 x 8, 200 events a recording."""
-    folder = tmp_path_factory.mktemp("halves")
-    for part, count, seed in (("train", 80, 0), ("test", 40, 1)):
-        generator = np.random.default_rng(seed)
-        recordings, labels = [], np.arange(count) % 2
-        for label in labels:
-            side = np.where(generator.random(200) < 0.8, label, 1 - label)
-            x = 4 * side + generator.integers(0, 4, 200)
-            t = np.sort(generator.integers(0, 100_000, 200))
-            y, p = generator.integers(0, 8, 200), generator.integers(0, 2, 200)
-            recordings.append(Events(t, x, y, p, (8, 8)))
-        write_events(folder / f"{part}.npz", EventSet.of(recordings, labels, np.arange(count) + 1000 * seed))
-    return folder
+def data(tmp_path_factory: pytest.TempPathFactory, write_recordings: Callable[..., Path]) -> Path:
+    """Two classes: most events in the left or in the right half."""
+    return write_recordings(tmp_path_factory.mktemp("halves"))
 
 
 @pytest.fixture(autouse=True)

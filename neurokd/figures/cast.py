@@ -24,11 +24,15 @@ class Unsuited(NeurokdError):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """One trained network; of a teacher, `pupil` is the first run that has it."""
+    """One trained network; of a teacher, `pupil` is the first run that has it.
+
+    `data` is the data set as this network sees it: of recordings its own frames alone.
+    """
 
     name: str
     run: Run
     model: nn.Module
+    data: DataSet
     accuracy: float
     samples: int
     pupil: str | None = None
@@ -50,14 +54,21 @@ class Network:
         return "ANN" if recipe.neuron is None else f"SNN, {recipe.method.name}, T = {recipe.timesteps}"
 
     @property
+    def frames(self) -> tuple[str, ...]:
+        """Which frames of a recording it sees; nothing for images."""
+        recipe = self.run.recipe
+        first, last = recipe.first_frame + 1, recipe.first_frame + recipe.timesteps
+        return () if recipe.data.events is None else (f"frames {first} to {last}",)
+
+    @property
     def share(self) -> str:
         """Its test accuracy."""
         return numbers.percent(self.accuracy, self.samples)
 
     @property
     def detail(self) -> str:
-        """Kind and test accuracy."""
-        return f"{self.kind}, {self.share}"
+        """Kind, frames and test accuracy."""
+        return ", ".join((self.kind, *self.frames, self.share))
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +78,11 @@ class Cast:
     dataset: DataSet
     networks: tuple[Network, ...]
     notes: tuple[str, ...]
+
+    @property
+    def samples(self) -> str:
+        """What the networks look at."""
+        return f"test {'recordings' if self.dataset.test.frames else 'images'} of {self.dataset.name}"
 
 
 def load_cast(runs: Sequence[Run], data_root: Path | None = None) -> Cast:
@@ -153,4 +169,6 @@ def _teachers(runs: Sequence[Run], results: Sequence[dict[str, Any]]) -> tuple[l
 def _network(run: Run, name: str, dataset: DataSet, pupil: str | None = None) -> Network:
     result = _result(run)
     accuracy, samples = float(result["student"]["accuracy"]), int(result["data"]["test"])
-    return Network(name, run, load_model(run, dataset), accuracy, samples, pupil)
+    recipe = run.recipe
+    data = dataset.window(recipe.first_frame, recipe.timesteps, recipe.data.augment.temporal_crop)
+    return Network(name, run, load_model(run, dataset), data, accuracy, samples, pupil)

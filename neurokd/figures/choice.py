@@ -41,5 +41,5 @@ def choose_images(dataset: DataSet, count: int, seed: int) -> IntArray:
 
 
 def test_images(dataset: DataSet, chosen: IntArray) -> torch.Tensor:
-    """The chosen test images, uint8 `[N, C, H, W]`."""
+    """The chosen test images, uint8 `[N, C, H, W]`, or the frames of the chosen recordings, `[N, T, C, H, W]`."""
     return dataset.test.images[torch.from_numpy(chosen)]

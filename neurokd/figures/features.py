@@ -7,18 +7,19 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from neurokd.evaluation import logits_per_step
 from neurokd.figures.cast import Unsuited
 from neurokd.inputs import to_input
 from neurokd.spiking import SpikingNetwork
 from neurokd.taps import Point, Recorder, tapped
 
 FloatArray = npt.NDArray[np.float64]
-BATCH = 256
+BATCH = 256  # images, or frames
 
 
 @torch.no_grad()
 def classifier_layer(model: nn.Module, images: torch.Tensor) -> Point:
-    """The last call of an `nn.Linear` in a pass of `images` `[B, C, H, W]` in [0, 1]: the one that gives the logits.
+    """The last call of an `nn.Linear` in a pass of `images` or frames (`to_input`): the one that gives the logits.
 
     Raises Unsuited where there is none, or where it gives another number than there are logits.
 
@@ -33,7 +34,7 @@ def classifier_layer(model: nn.Module, images: torch.Tensor) -> Point:
     linear = [(path, module) for path, module in tapped(model).named_modules() if isinstance(module, nn.Linear)]
     handles = [module.register_forward_hook(partial(note, path)) for path, module in linear]
     try:
-        logits = model(images)
+        logits = logits_per_step(model, images)
     finally:
         for handle in handles:
             handle.remove()
@@ -46,20 +47,24 @@ def classifier_layer(model: nn.Module, images: torch.Tensor) -> Point:
 def last_features(model: nn.Module, images: torch.Tensor) -> FloatArray:
     """Input of the classifier layer, averaged over T: `[N, F]` for images `[N, C, H, W]` (uint8).
 
-    Raises Unsuited for a model without such a layer.
+    Frames `[N, T, C, H, W]` are averaged over T in every network. Raises Unsuited for a model without such a layer.
     """
     recorder = Recorder(model, [classifier_layer(model, to_input(images[:2]))], "before")
     rows = []
+    size = BATCH if images.ndim == 4 else max(1, BATCH // images.shape[1])
     try:
-        for start in range(0, len(images), BATCH):
-            model(to_input(images[start : start + BATCH]))
-            rows.append(over_time(model, recorder.features[0]).flatten(1))
+        for batch in images.split(size):
+            inputs = to_input(batch)
+            logits_per_step(model, inputs)
+            rows.append(per_step(model, recorder.features[0], inputs).mean(dim=0).flatten(1))
     finally:
         recorder.close()
     features: FloatArray = torch.cat(rows).double().numpy()
     return features
 
 
-def over_time(model: nn.Module, feature: torch.Tensor) -> torch.Tensor:
-    """The mean over T of a spiking network's feature `[T, B, ...]`; an ANN's `[B, ...]` as it is."""
-    return feature.mean(dim=0) if isinstance(model, SpikingNetwork) else feature
+def per_step(model: nn.Module, feature: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+    """A recorded feature as `[T, B, ...]`: of an ANN with T = 1, or the number of frames in `inputs`."""
+    if isinstance(model, SpikingNetwork):
+        return feature
+    return feature.unflatten(0, inputs.shape[:2]) if inputs.ndim == 5 else feature.unsqueeze(0)

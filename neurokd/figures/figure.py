@@ -6,9 +6,10 @@ from typing import Any
 import torch
 
 from neurokd.data.images import DataSet, IntArray
-from neurokd.figures.cast import Cast
+from neurokd.figures.cast import Cast, Network
 from neurokd.figures.choice import test_images
 from neurokd.figures.drawing import Drawing
+from neurokd.figures.grid import Tile
 from neurokd.figures.picture import photo, png
 from neurokd.inputs import to_input
 
@@ -37,20 +38,18 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The test images that every network sees: their indices `[N]` and pixels `[N, C, H, W]` (uint8)."""
+    """The test images or recordings that every network sees, by their indices `[N]`."""
 
     dataset: DataSet
     chosen: IntArray
 
-    @property
-    def images(self) -> torch.Tensor:
-        """The pixels as they are stored."""
-        return test_images(self.dataset, self.chosen)
+    def seen_by(self, network: Network) -> torch.Tensor:
+        """Pixels `[N, C, H, W]`, or the network's own frames `[N, T, C, H, W]`, as they are stored (uint8)."""
+        return test_images(network.data, self.chosen)
 
-    @property
-    def inputs(self) -> torch.Tensor:
-        """The pixels as a network gets them."""
-        return to_input(self.images)
+    def inputs(self, network: Network) -> torch.Tensor:
+        """The same as the network gets them (`to_input`)."""
+        return to_input(self.seen_by(network))
 
     @property
     def aspect(self) -> float:
@@ -63,15 +62,19 @@ class Shown:
 
     def label(self, number: int) -> tuple[str, ...]:
         """What stands beside the `number`-th image."""
-        return self.class_of(number), f"test image {int(self.chosen[number])}"
+        return self.class_of(number), self._name(number)
 
-    def picture(self, number: int) -> str:
-        """The `number`-th image as PNG."""
-        return png(photo(self.images[number]))
+    def tile(self, number: int, image: torch.Tensor | None = None) -> Tile:
+        """The `number`-th image, or all frames of the recording; `image` shows a part of them instead."""
+        whole = test_images(self.dataset, self.chosen[number : number + 1])[0]
+        return Tile(png(photo(whole if image is None else image)), self.tip(number))
 
     def tip(self, number: int) -> str:
         """What the picture of the `number`-th image shows."""
-        return f"test image {int(self.chosen[number])}, {self.class_of(number)}"
+        return f"{self._name(number)}, {self.class_of(number)}"
+
+    def _name(self, number: int) -> str:
+        return f"test {'recording' if self.dataset.test.frames else 'image'} {int(self.chosen[number])}"
 
 
 def names_in(cast: Cast) -> str:

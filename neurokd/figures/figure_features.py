@@ -10,7 +10,8 @@ from neurokd.report import numbers
 TITLE = "Feature maps"
 ABOUT = (
     "The first channels at the end of a stage, behind the activation; a stage ends with the last activation of one "
-    "resolution. In a spiking network a value is the mean over T: spikes per step, times a trained threshold.",
+    "resolution. In a spiking network a value is the mean over T: spikes per step, times a trained threshold; in an "
+    "ANN that sees frames the mean over these.",
     "Channel k of one network has nothing to do with channel k of another, unless one started from the other's "
     "weights.",
 )
@@ -18,12 +19,12 @@ ABOUT = (
 
 def features_figure(cast: Cast, shown: Shown, stage: int, channels: int) -> Figure:
     """One block per image, one row per network; networks with fewer stages are left out with a note."""
-    done, notes = of_each(cast, lambda network: stage_maps(network.model, shown.inputs, stage, channels))
+    done, notes = of_each(cast, lambda network: stage_maps(network.model, shown.inputs(network), stage, channels))
     blocks = [_block(number, done, shown) for number in range(len(shown.chosen))]
     scale = Scale(rate_strip(), "lowest", "highest", "value of the network, beside its row")
     return Figure(
         "features", TITLE, ABOUT,
-        f"End of stage {stage}, the first {channels} channels, {len(shown.chosen)} test images of {cast.dataset.name}. "
+        f"End of stage {stage}, the first {channels} channels, {len(shown.chosen)} {cast.samples}. "
         "Each network has a scale of its own, the same for all its maps.",
         grid(blocks, scale, f"{TITLE} of stage {stage}: {names_in(cast)}", shown.aspect) if done else None,
         {"images": shown.chosen.tolist(), "stage": stage, "networks": {one.name: _json(maps) for one, maps in done}},
@@ -37,7 +38,8 @@ def _block(number: int, done: list[tuple[Network, StageMaps]], shown: Shown) -> 
     rows = []
     for index, (network, maps) in enumerate(done):
         low, high = _range(maps)
-        first = Tile(shown.picture(number), shown.tip(number)) if index == 0 else None
+        own = shown.seen_by(network)[number]
+        first = shown.tile(number, own) if index == 0 or own.ndim == 4 else None  # each sees frames of its own
         tiles = [
             Tile(
                 png(ramp((one.double().numpy() - low) / max(high - low, 1e-12))),

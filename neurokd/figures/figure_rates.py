@@ -15,17 +15,18 @@ ABOUT = (
     "steps. After one step a neuron has spiked or not, so a map is 0 or 1; more steps give it its shades.",
     "The last column is the mean of all channels of the layer. "
     "The other columns are the channels whose rate differs most between positions and images, chosen for each network.",
+    "Beside them stands the image or, of a recording, the events of the frames that the network has seen by then.",
 )
 
 
 def rates_figure(cast: Cast, shown: Shown, channels: int) -> Figure:
     """One block per spiking network; ANNs are left out with a note."""
-    done, notes = of_each(cast, lambda network: rate_maps(network.model, shown.inputs))
+    done, notes = of_each(cast, lambda network: rate_maps(network.model, shown.inputs(network)))
     blocks = [_block(network, maps, shown, channels) for network, maps in done]
     scale = Scale(rate_strip(), "0", "1", "spikes per step, one scale for all maps")
     return Figure(
         "rates", TITLE, ABOUT,
-        f"{len(shown.chosen)} test images of {cast.dataset.name}. All maps share one scale.",
+        f"{len(shown.chosen)} {cast.samples}. All maps share one scale.",
         grid(blocks, scale, f"{TITLE}: {names_in(cast)}", shown.aspect, LARGEST) if blocks else None,
         {"images": shown.chosen.tolist(), "networks": {one.name: _json(maps, channels) for one, maps in done}},
         tuple(notes),
@@ -36,14 +37,15 @@ def _block(network: Network, maps: RateMaps, shown: Shown, channels: int) -> Blo
     chosen = maps.liveliest(channels)
     steps = network.run.recipe.timesteps
     names = [*(f"channel {channel}" for channel in chosen), f"mean of {maps.mean.shape[1]}"]
+    seen = shown.seen_by(network)
     rows = []
     for number in range(len(shown.chosen)):
-        picture: Tile | None = Tile(shown.picture(number), shown.tip(number))
+        own = seen[number]
         for step, rates in [(1, maps.first)] + ([(steps, maps.mean)] if steps > 1 else []):
+            beside = shown.tile(number, own[:step]) if own.ndim == 4 else shown.tile(number) if step == 1 else None
             shades = [*rates[number, chosen], rates[number].mean(dim=0)]
             tiles = [_tile(f"{name}, t = {step}", rate) for name, rate in zip(names, shades, strict=True)]
-            rows.append(((*shown.label(number), f"t = {step}"), (picture, *tiles)))
-            picture = None
+            rows.append(((*shown.label(number), f"t = {step}"), (beside, *tiles)))
     title = f"{network.title} ({network.detail}), layer {maps.path}"
     return Block(title, (("input",), *((name,) for name in names)), tuple(rows))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from neurokd.data.images import IntArray
-from neurokd.figures.cast import Cast, of_each
+from neurokd.figures.cast import Cast, Network, of_each
 from neurokd.figures.choice import test_images
 from neurokd.figures.embedding import Embedding, embed
 from neurokd.figures.features import last_features
@@ -16,11 +16,11 @@ from neurokd.report import numbers
 
 TITLE = "Last features, laid out by t-SNE"
 ABOUT = (
-    "The input of the classifier layer, averaged over all time steps, of the same test images in every network. "
+    "The input of the classifier layer, averaged over all time steps, of the same test samples in every network. "
     "t-SNE keeps neighbourhoods and distorts distances, sizes and gaps, so tidier clusters prove nothing.",
     "Compare the numbers instead. They are measured in the original feature space: the silhouette of the true classes "
-    f"(-1 to 1, higher is better separated), and the accuracy of the {NEIGHBOURS} nearest neighbours among the other "
-    "images.",
+    f"(-1 to 1, higher is better separated), and the accuracy of the {NEIGHBOURS} nearest neighbours among the "
+    "others.",
 )
 
 
@@ -33,14 +33,13 @@ class _Laid:
 
 def tsne_figure(cast: Cast, chosen: IntArray, seed: int) -> Figure:
     """One panel per network for the test images `chosen`; networks without a linear classifier are left out."""
-    images = test_images(cast.dataset, chosen)
     labels: IntArray = cast.dataset.test.labels[torch.from_numpy(chosen)].numpy()
 
-    def lay_out(model: torch.nn.Module) -> _Laid:
-        features = last_features(model, images)
+    def lay_out(network: Network) -> _Laid:
+        features = last_features(network.model, test_images(network.data, chosen))
         return _Laid(features.shape[1], embed(features, seed), separation(features, labels))
 
-    done, notes = of_each(cast, lambda network: lay_out(network.model))
+    done, notes = of_each(cast, lay_out)
     panels = [Panel(one.title, (one.detail, _numbers(laid)), laid.embedding.positions) for one, laid in done]
     rows = tuple(
         (one.title, one.detail, str(laid.width), f"{laid.separation.silhouette:.3f}",
@@ -50,7 +49,7 @@ def tsne_figure(cast: Cast, chosen: IntArray, seed: int) -> Figure:
     perplexity = f", perplexity {done[0][1].embedding.perplexity:.3g}" if done else ""
     return Figure(
         "tsne", TITLE, ABOUT,
-        f"{len(chosen)} test images of {cast.dataset.name}, every class with its share{perplexity}, "
+        f"{len(chosen)} {cast.samples}, every class with its share{perplexity}, "
         f"start from the principal components, seed {seed}. Colours are the true classes.",
         scatter(panels, labels, cast.dataset.classes, f"{TITLE}: {names_in(cast)}") if done else None,
         {"images": chosen.tolist(), "labels": labels.tolist(),

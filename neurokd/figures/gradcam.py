@@ -7,7 +7,7 @@ from torch import nn
 
 from neurokd.evaluation import logits_per_step
 from neurokd.figures.cast import Unsuited
-from neurokd.spiking import SpikingNetwork
+from neurokd.figures.features import per_step
 from neurokd.taps import Point, Recorder, activations, module_at
 
 
@@ -22,9 +22,10 @@ class Cam:
 
 
 def grad_cam(model: nn.Module, images: torch.Tensor) -> Cam:
-    """Grad-CAM of `model` (in evaluation mode) for its own predictions on images `[B, C, H, W]` in [0, 1].
+    """Grad-CAM of `model` (in evaluation mode) for its own predictions on images or frames (`to_input`).
 
-    With the mean logits over T, `Y_c` of the predicted class c, and the last feature map `A[t]` `[B, K, h, w]`:
+    With the mean logits over T (an ANN has one step, or one for each frame), `Y_c` of the predicted class c, and the
+    last feature map `A[t]` `[B, K, h, w]`:
 
         alpha_k = sum_t mean_ij dY_c / dA_k[t]_ij        map = ReLU(sum_k alpha_k mean_t A_k[t])
 
@@ -40,24 +41,22 @@ def grad_cam(model: nn.Module, images: torch.Tensor) -> Cam:
             logits = logits_per_step(model, images).mean(dim=0)
             score, predicted = logits.max(dim=1)
             (gradient,) = torch.autograd.grad(score.sum(), outputs[point.call])
-        features = recorder.features[0].detach()
+        features = per_step(model, recorder.features[0].detach(), images)
     finally:
         hook.remove()
         recorder.close()
-    maps = weighted_map(features, gradient.reshape(features.shape), isinstance(model, SpikingNetwork))
+    maps = weighted_map(features, gradient.reshape(features.shape))
     return Cam(point.path, maps, predicted, logits.detach().softmax(dim=1).amax(dim=1))
 
 
-def weighted_map(features: torch.Tensor, gradients: torch.Tensor, spiking: bool) -> torch.Tensor:
-    """`ReLU(sum_k alpha_k A_k)`, `[B, h, w]`, of `[T, B, K, h, w]` where `spiking`, else of `[B, K, h, w]`.
+def weighted_map(features: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """`ReLU(sum_k alpha_k mean_t A_k[t])`, `[B, h, w]`, of `[T, B, K, h, w]`.
 
-    >>> weighted_map(torch.tensor([[[[1.0, -1.0]]]]), torch.tensor([[[[1.0, 3.0]]]]), spiking=False)
+    >>> weighted_map(torch.tensor([[[[[1.0, -1.0]]]]]), torch.tensor([[[[[1.0, 3.0]]]]]))
     tensor([[[2., 0.]]])
     """
-    alpha = gradients.mean(dim=(-2, -1))
-    if spiking:
-        features, alpha = features.mean(dim=0), alpha.sum(dim=0)
-    return torch.einsum("bk,bkhw->bhw", alpha, features).relu()
+    alpha = gradients.mean(dim=(-2, -1)).sum(dim=0)
+    return torch.einsum("bk,bkhw->bhw", alpha, features.mean(dim=0)).relu()
 
 
 def last_map(model: nn.Module, images: torch.Tensor) -> Point:

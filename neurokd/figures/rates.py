@@ -28,7 +28,7 @@ class RateMaps:
 
 @torch.no_grad()
 def rate_maps(model: nn.Module, images: torch.Tensor) -> RateMaps:
-    """Rates of the first layer of neurons for images `[B, C, H, W]` in [0, 1]: `(1/t) sum_{u<=t} s[u]` at t = 1 and T.
+    """Rates of the first layer of neurons for images or frames (`to_input`): `(1/t) sum_{u<=t} s[u]` at t = 1 and T.
 
     Spikes of 0 or 1 are counted, also where neurons pass on the value of their threshold instead.
     Raises Unsuited for a network without neurons, or whose first neurons form no map.

@@ -53,7 +53,7 @@ def provenance_rows(run: RunData) -> Rows:
     ]
     if manifest.calibration:
         clip, samples = manifest.calibration.clip, whole(manifest.calibration.samples)
-        rows.append(("weights kept", f"up to {clip:g} of the largest, chosen on {samples} training images"))
+        rows.append(("weights kept", f"up to {clip:g} of the largest, chosen on {samples} training samples"))
     lava = manifest.verification.lava
     if lava and lava.versions:
         versions = ", ".join(f"{name} {version}" for name, version in lava.versions.items())

@@ -40,7 +40,7 @@ def recalibrated(net: nn.Module, images: ImageSet) -> nn.Module:
         norm.momentum = None  # the mean over all batches instead of a moving one
     device = next(net.parameters()).device
     for start in range(0, len(images), BATCH):
-        net(to_input(images.images[start : start + BATCH].to(device)))
+        logits_per_step(net, to_input(images.images[start : start + BATCH].to(device)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return net.eval()

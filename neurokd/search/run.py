@@ -7,13 +7,11 @@ import torch
 import yaml
 
 from neurokd.allocator import keep_freed_memory
-from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet, Split
 from neurokd.data.loader import batches
 from neurokd.data.splits import split
 from neurokd.errors import NeurokdError
 from neurokd.files import atomic_file, write_json
-from neurokd.inputs import to_input
 from neurokd.loop import train
 from neurokd.runs import Run, create_run, exclusive, now
 from neurokd.search.calibration import calibration_images
@@ -25,7 +23,7 @@ from neurokd.search.spec import Search
 from neurokd.search.summary import Summary, summarise
 from neurokd.search.supernet import Supernet
 from neurokd.search.write import write_summary
-from neurokd.training import load_model
+from neurokd.training import load_data, load_model, samples
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ def run_search(
 def _run(search: Search, folder: Path, data_root: Path | None, progress: bool, retrain: int) -> Summary:
     sampler = SAMPLERS[search.sampler](search.space, search.seed)  # first: it may miss a library
     keep_freed_memory()
-    dataset = load_dataset(search.base.data, data_root)
+    dataset = load_data(search.base, data_root)
     parts = split(dataset, search.base.data.validation, search.base.data.split_seed)
     calibration_images(dataset.train, parts.train, search.calibration_images, search.seed)  # there may be too few
     batches(dataset.train, parts.train, search.base.training.batch_size, seed=search.seed, shuffle=True)  # or here
@@ -115,9 +113,10 @@ def _train(
 
     recipe = search.supernet_recipe
     teacher = teacher_of(recipe, dataset, data_root, progress=progress) if recipe.uses_teacher else None
+    sample, shown = samples(recipe, dataset)
     module = SandwichDistiller(
         supernet, recipe, search.random_subnets, search.seed,
-        teacher=load_model(teacher.run, dataset) if teacher else None, sample=to_input(dataset.train.images[:2]),
+        teacher=load_model(teacher.run, dataset) if teacher else None, sample=sample, shown=shown,
     )  # fmt: skip
     logger.info("training the supernet of %d subnets in %s", search.space.count, run.path)
     return train(module, run, dataset, parts, progress)

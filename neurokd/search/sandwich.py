@@ -42,10 +42,11 @@ class SandwichDistiller(Distiller):
         seed: int,
         teacher: nn.Module | None,
         sample: torch.Tensor,
+        shown: torch.Tensor | None = None,
     ) -> None:
         config = recipe.training
         super().__init__(supernet.weights, recipe.method, config.model_copy(update={"clip_norm": None}), recipe.seed,
-                         teacher=teacher, sample=sample)  # fmt: skip
+                         teacher=teacher, sample=sample, shown=shown)  # fmt: skip
         self.automatic_optimization = False  # several backward passes for one step, which also clips by itself
         self.clip_norm = config.clip_norm
         self.supernet, self.random, self.sampling_seed = supernet, random, seed
@@ -53,9 +54,7 @@ class SandwichDistiller(Distiller):
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], index: int) -> torch.Tensor:
         """One optimiser step; returns the mean loss. NeurokdError if a loss is negative or not finite."""
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
-        images, labels = to_input(batch[0]), batch[1]
-        with torch.no_grad():
-            teacher = self.frozen[0](images) if self.frozen else None
+        (images, teacher), labels = self.look(batch[0]), batch[1]
         optimizer.zero_grad()  # type: ignore[union-attr]
         subnets = sandwich(self.supernet.space, self.random, self.sampling_seed, self.global_step)
         total = torch.zeros((), device=self.device)

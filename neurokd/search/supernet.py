@@ -38,10 +38,12 @@ class Supernet:
         self._templates = lru_cache(maxsize=512)(self._template)
 
     def logits(self, subnet: Subnet, images: torch.Tensor) -> torch.Tensor:
-        """Logits `[T, B, C]` of a subnet, with batch statistics and gradients into the shared weights."""
+        """Logits `[T, B, C]` of a subnet on images or frames, with batch statistics and gradients into the weights."""
         net = self._templates(subnet)
         shared = dict(self.weights.named_parameters())
         parts = {name: leading(shared[name], parameter.shape) for name, parameter in net.named_parameters()}
+        if images.ndim == 5 and self.recipe.neuron is None:  # frames are images of their own to an ANN
+            return functional_call(net, parts, (images.flatten(0, 1),)).unflatten(0, images.shape[:2])  # type: ignore[no-any-return]
         logits: torch.Tensor = functional_call(net, parts, (images,))
         return logits if logits.ndim == 3 else logits.unsqueeze(0)
 

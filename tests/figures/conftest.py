@@ -65,6 +65,24 @@ def trained(tmp_path_factory: pytest.TempPathFactory, write_data: Callable[..., 
     return Trained(root, runs)
 
 
+@pytest.fixture(scope="session")
+def recorded(trained: Trained, write_recordings: Callable[..., Path]) -> Run:
+    """HSD on recordings: a teacher of frames 1 to 3, a student of 4 and 5."""
+    model = {"name": "vgg-tiny", "width": 4}
+    training = {"epochs": 1, "batch_size": 16}
+    events = {"frames": 5, "pretrain": 3, "max_count": 63}
+    folder = write_recordings(trained.root / "halves")
+    changes = {**CONVERTED, "method": {"name": "hsd"}, "neuron": {"decay": 0.5}}
+    del changes["timesteps"]
+    recipe = parse_recipe({
+        **changes, "name": "recorded", "data": {"name": "events", "path": str(folder), "events": events},
+        "model": model, "training": training,
+    })  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEUROKD_CACHE", str(trained.root / "cache"))
+        return fit(recipe, trained.root / "runs" / "recorded", progress=False)
+
+
 @pytest.fixture(autouse=True)
 def cache(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The cache in which the teachers of `trained` lie."""

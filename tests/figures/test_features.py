@@ -72,6 +72,15 @@ def test_last_features_are_the_input_of_the_classifier() -> None:
     np.testing.assert_allclose(last_features(ann, IMAGES), wanted.numpy(), atol=1e-5)
 
 
+def test_of_frames_they_are_the_mean_over_the_frames() -> None:
+    frames = IMAGES.unflatten(0, (100, 3))  # 100 recordings of three frames: counts, not pixels in [0, 1]
+    ann = network()
+    with torch.no_grad():
+        wanted = ann[:6](IMAGES.float()).unflatten(0, (100, 3)).mean(dim=1)
+    np.testing.assert_allclose(last_features(ann, frames), wanted.numpy(), rtol=1e-4)
+    assert last_features(to_spiking(ann, LIF(), 3).eval(), frames).shape == (100, 6)
+
+
 def test_of_a_spiking_network_they_are_rates() -> None:
     features = last_features(to_spiking(network(), LIF(threshold=0.2), 4).eval(), IMAGES)
     assert features.shape == (300, 6)
@@ -91,5 +100,9 @@ def test_stage_maps_are_the_activation_that_ends_the_stage() -> None:
         torch.testing.assert_close(maps.maps, ann[:2](IMAGES[:2] / 255.0)[:, :2])
     spiking = stage_maps(to_spiking(ann, LIF(threshold=0.2), 4), IMAGES[:2] / 255.0, 1, 9)
     assert spiking.maps.shape == (2, 3, 4, 4) and 0.0 < spiking.maps.mean() < 1.0
+    frames = IMAGES[:6].float().unflatten(0, (3, 2))  # time first
+    with torch.no_grad():
+        wanted = ann[:2](frames.flatten(0, 1)).unflatten(0, (3, 2)).mean(dim=0)
+    torch.testing.assert_close(stage_maps(ann, frames, 1, 3).maps, wanted)
     with pytest.raises(Unsuited, match="1 stages of feature maps, stage 2"):
         stage_maps(ann, IMAGES[:2] / 255.0, 2, 2)

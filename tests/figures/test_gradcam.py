@@ -89,6 +89,24 @@ def test_of_a_spiking_network_features_are_averaged_and_gradients_summed_over_th
     np.testing.assert_allclose(cam.maps.numpy(), wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("spiking", [False, True])
+def test_frames_of_a_still_image_have_the_map_of_the_image(spiking: bool) -> None:
+    model = to_spiking(network(), LIF(), 3).eval() if spiking else network()
+    still, moving = grad_cam(model, inputs()), grad_cam(model, inputs().expand(3, -1, -1, -1, -1))
+    assert still.maps.max() > 0
+    torch.testing.assert_close(moving.maps, still.maps)
+    torch.testing.assert_close(moving.probability, still.probability)
+
+
+def test_an_ann_on_frames_adds_up_its_gradients_and_averages_its_maps() -> None:
+    frames = torch.tensor(IMAGES, dtype=torch.float32)[:, None, None]  # the two images as frames of one recording
+    features = np.maximum(currents(), 0.0)
+    best = int(np.einsum("tkhw,ckhw->c", features, READ).argmax())
+    cam = grad_cam(network(), frames)
+    assert cam.predicted.tolist() == [best]
+    np.testing.assert_allclose(cam.maps.numpy(), expected_map(features.mean(axis=0)[None], READ[[best]]), atol=1e-5)
+
+
 def test_gradients_pass_neurons_behind_the_map_through_their_surrogate() -> None:
     torch.manual_seed(1)
     model = to_spiking(network(hidden=5), LIF(), timesteps=1).eval()

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from neurokd.figures.grid import Block, Scale, Tile, grid
-from neurokd.figures.picture import HEAT, RATE, overlay, photo, png, ramp
+from neurokd.figures.picture import BRIGHTER, DARKER, EITHER, HEAT, RATE, overlay, photo, png, ramp
 from neurokd.figures.scatter import Panel, colour, scatter
 
 
@@ -35,6 +35,21 @@ def test_photos_have_colour_only_where_there_are_three_channels() -> None:
     image = torch.arange(48, dtype=torch.uint8).reshape(3, 4, 4)
     assert photo(image)[1, 2].tolist() == image[:, 1, 2].tolist()
     assert photo(image[:2])[1, 2].tolist() == [14, 14, 14]  # the mean of 6 and 22
+
+
+def test_events_are_coloured_by_polarity_and_lit_by_the_root_of_their_number() -> None:
+    frames = torch.zeros(2, 2, 1, 4, dtype=torch.uint8)
+    frames[0, 0, 0, 0], frames[1, 0, 0, 0] = 4, 12  # 16 darker events in two frames, the most
+    frames[1, 1, 0, 1] = 4  # 4 brighter ones: half as much light
+    frames[:, :, 0, 2] = 1  # two of each
+    shown = photo(frames)[0]
+    assert shown[0].tolist() == list(DARKER)
+    assert shown[1].tolist() == [128, 60, 30]
+    assert shown[2].tolist() == [round((dark + bright) / 4) for dark, bright in zip(DARKER, BRIGHTER, strict=True)]
+    assert shown[3].tolist() == [0, 0, 0]
+    assert photo(frames[:, :1])[0, 0].tolist() == list(EITHER)
+    assert photo(torch.zeros(2, 2, 3, 5, dtype=torch.uint8)).max() == 0
+    assert overlay(frames, torch.zeros(1, 4)).shape == (1, 4, 3)
 
 
 def test_an_overlay_leaves_the_image_where_the_map_is_zero() -> None:

@@ -33,6 +33,14 @@ def test_a_lif_is_counted_by_hand() -> None:
     assert maps.mean.flatten().tolist() == [0.0, 0.25, 0.5, 1.0]
 
 
+def test_frames_are_counted_by_hand() -> None:
+    """Currents 1.2, 0, 0 spike at once; 0, 0.8, 0.8 reach 0.4 + 0.8 = 1.2 in the last step."""
+    frames = torch.cat([pixels(0.6, 0.0, 0.0, 0.0), pixels(0.0, 0.4, 0.0, 0.0), pixels(0.0, 0.4, 0.0, 0.0)])[:, None]
+    maps = rate_maps(to_spiking(network(2.0), LIF(), 3), frames)
+    assert maps.first.flatten().tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert maps.mean.flatten().tolist() == pytest.approx([1 / 3, 1 / 3, 0.0, 0.0])
+
+
 def test_spikes_count_as_one_whatever_value_they_carry() -> None:
     """Theta 4, soft reset from theta / 2, currents 0, 1, 2 and 4: 0, 1, 2 and 4 spikes in four steps."""
     model = convert(to_qcfs(network(4.0), levels=4, threshold=4.0), 4)

@@ -18,7 +18,7 @@ from neurokd.evaluation import logits_per_step
 from neurokd.figures.write import FIGURES, FigureOptions, Written, write_figures
 from neurokd.inputs import to_input
 from neurokd.runs import Run, create_run
-from neurokd.training import load_model
+from neurokd.training import load_data, load_model
 
 NAMESPACES = ("http://www.w3.org/2000/svg",)
 
@@ -97,6 +97,21 @@ def test_rates_are_of_spikes_also_where_a_threshold_was_trained(numbers: dict[st
     assert set(rates) == {"tser", "converted"}
     assert rates["converted"]["layer"] == "relu1.spikes"
     assert 0.0 < rates["converted"]["all_steps"]["all"] <= 1.0
+
+
+def test_every_network_is_shown_its_own_frames_of_the_same_recordings(recorded: Run, tmp_path: Path) -> None:
+    written = write_figures([recorded], tmp_path, FigureOptions(images=3, samples=20))
+    assert [path.stem for path in written.drawings] == list(FIGURES)
+    found = json.loads(written.numbers.read_text())["figures"]
+    assert "3 test recordings of halves" in found["gradcam"]["caption"]
+    page = written.page.read_text()
+    assert "ANN, frames 1 to 3" in page and "T = 2, frames 4 to 5" in page
+    model, frames = load_model(recorded, load_data(recorded.recipe)), load_dataset(recorded.recipe.data).test.images
+    inputs = to_input(frames[torch.tensor(found["gradcam"]["images"])][:, 3:])
+    with torch.no_grad():
+        shares = logits_per_step(model, inputs).mean(dim=0).softmax(dim=1)
+    shown = found["gradcam"]["networks"]["recorded"]["probability"]
+    np.testing.assert_allclose(shown, shares.amax(dim=1), atol=1e-6)
 
 
 def test_what_is_left_out_is_said(drawn: Written, numbers: dict[str, Any]) -> None:

@@ -102,7 +102,7 @@ def stop_after_trials(patch: pytest.MonkeyPatch, trials: int) -> None:
 def test_the_test_images_are_never_looked_at(search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import neurokd.search.run as module
 
-    load = module.load_dataset
+    load = module.load_data
 
     class Forbidden(ImageSet):
         """Images that nobody may touch."""
@@ -120,7 +120,7 @@ def test_the_test_images_are_never_looked_at(search: Search, tmp_path: Path, mon
             object.__setattr__(blind, name, value)
         return blind
 
-    monkeypatch.setattr(module, "load_dataset", without_test)
+    monkeypatch.setattr(module, "load_data", without_test)
     summary = run_search(search, tmp_path / "out", progress=False)
     assert summary.images == 40  # a quarter of the 160 training images
 
@@ -181,6 +181,27 @@ def test_the_supernet_learns(write_search: Callable[..., Path], tmp_path: Path) 
     search = load_search(write_search({"training": training, "neuron": None, "timesteps": 1}))
     run_search(search, tmp_path / "out", progress=False)
     assert all(trial.accuracy > 0.85 for trial in read_trials(tmp_path / "out" / TRIALS))
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        {"neuron": None, "method": {"name": "ce"}},
+        {"method": {"name": "hsd"}, "teacher": TEACHER},
+        {"method": {"name": "tser"}, "teacher": TEACHER, "neuron": {"decay": 1.0}},
+    ],
+    ids=["ann", "hsd", "tser"],
+)
+def test_recordings_are_searched_too(
+    write_search: Callable[..., Path], write_recordings: Callable[..., Path], tmp_path: Path, base: dict[str, Any]
+) -> None:
+    folder = write_recordings(tmp_path / "halves")
+    events = {"frames": 5, "pretrain": 3, "max_count": 63}
+    data = {"name": "events", "path": str(folder), "validation": 0.25, "events": events}
+    changes = {"data": data, "timesteps": 2, "training": {"epochs": 3, "batch_size": 20, "lr": 0.01}, **base}
+    search = load_search(write_search(changes, samples=3, calibration_images=40))
+    summary = run_search(search, tmp_path / "out", progress=False)
+    assert summary.largest.accuracy > 0.7, "the halves are easy to tell apart"
 
 
 def test_the_command(write_search: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
