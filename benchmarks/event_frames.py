@@ -4,21 +4,27 @@ Run it as `python benchmarks/event_frames.py [DATA.npz]`: without a file the eve
 process on one core. Time is processor time, the mean of many runs, so that other work on the machine hardly enters.
 """
 
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from neurokd.events.archive import read_events
+from neurokd.events.cache import cached_frames
 from neurokd.events.frames import FrameSettings, to_frames
 from neurokd.events.recording import Events
+from neurokd.events.sets import EventSet
 from neurokd.events.simulate import saccades, simulate
 
 FRAMES = 10
-TRIES = 10
+TRIES = 5
+BATCH = 64
 IMAGES = 4  # simulated at a time
 
 
@@ -55,6 +61,13 @@ def seconds_of(work: Callable[[], Any]) -> float:
     return (time.process_time() - start) / TRIES
 
 
+def seconds_once(work: Callable[[], Any]) -> float:
+    """Return the processor seconds of one run."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
 def compare(name: str, recordings: list[Events]) -> None:
     """Print events per second of both, recording by recording in turns."""
     settings = FrameSettings(FRAMES, dtype="uint16")
@@ -69,12 +82,38 @@ def compare(name: str, recordings: list[Events]) -> None:
         print(f"{name}: {who} {rate}")
 
 
+def compare_with_cache(name: str, data: EventSet) -> None:
+    """Print the speed of the first pass over a whole set and of later ones, from the cache, beside tonic's."""
+    settings = FrameSettings(FRAMES)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NEUROKD_CACHE"] = folder
+        first = seconds_once(lambda: cached_frames(data, settings))
+        opened = seconds_once(lambda: cached_frames(data, settings))
+        frames = cached_frames(data, settings)
+        order = torch.randperm(len(frames)).split(BATCH)
+        epoch = seconds_of(lambda: [frames[rows] for rows in order])
+    rate = len(data.t) / 1e6
+    print(f"{name}: first pass, with checks, hash and writing, {rate / first:.1f} M events/s")
+    print(f"{name}: opened again, hash and checksum tested, {first / opened:.1f} times faster")
+    print(f"{name}: an epoch from the cache, {rate / epoch:.0f} M events/s, {first / epoch:.0f} times faster")
+    recordings = list(data)
+    transform = tonic_frames(recordings)
+    if transform is not None:
+        theirs = seconds_of(lambda: [transform(recording) for recording in recordings])
+        print(f"{name}: an epoch of tonic's ToFrame {rate / theirs:.1f} M events/s")
+        print(f"{name}: the cache is {theirs / epoch:.0f} times faster than tonic")
+
+
 def main() -> None:
-    """Compare on short and on long recordings, then simulate."""
+    """Compare on short and on long recordings, from the cache too, then simulate."""
     if len(sys.argv) > 1:
         compare(Path(sys.argv[1]).name, list(read_events(Path(sys.argv[1])))[:30])
+        compare_with_cache(Path(sys.argv[1]).name, read_events(Path(sys.argv[1])))
     else:
-        compare("4,000 random events on 34x34", random_recordings(30, 4000, (34, 34)))
+        short = random_recordings(30, 4000, (34, 34))
+        compare("4,000 random events on 34x34", short)
+        many = [short[number % 30] for number in range(600)]
+        compare_with_cache("600 such recordings", EventSet.of(many, [0] * len(many)))
     compare("200,000 random events on 128x128", random_recordings(1, 200_000, (128, 128)))
     rows, columns = np.mgrid[-14:14, -14:14]
     ring = (255 * (np.abs(np.hypot(rows, columns) - 8) < 2)).astype(np.uint8)  # about as much contour as a digit

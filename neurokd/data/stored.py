@@ -1,13 +1,17 @@
 """Images and frames that stay in their file, for sets that are larger than memory."""
 
 import hashlib
+import math
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from neurokd.errors import NeurokdError
 
 Rows: TypeAlias = slice | torch.Tensor
 
@@ -16,8 +20,9 @@ class StoredImages:
     """uint8 images `[N, C, H, W]` or frames `[N, T, C, H, W]` that lie in `path` from byte `offset` on.
 
     Indexing reads what is asked for and keeps nothing: `[rows]` with a slice or a tensor of row numbers gives a
-    tensor of its own. `digest` stands for the whole content. `rows` and `window` (first frame, number of frames)
-    make a part of it, without reading.
+    tensor of its own. The file is read, not mapped: what was read of a mapped file counts as memory in use.
+    `digest` stands for the whole content. `rows` and `window` (first frame, number of frames) make a part of it,
+    without reading.
     """
 
     dtype = torch.uint8
@@ -50,11 +55,26 @@ class StoredImages:
 
     def __getitem__(self, rows: Rows) -> torch.Tensor:
         chosen: Any = rows if isinstance(rows, slice) else rows.numpy()
-        if self.rows is not None:
-            chosen = self.rows[chosen]
-        mapped = np.memmap(self.path, np.uint8, "r", self.offset, self.stored)  # for this call: what is read is let go
-        part = mapped if self.frames is None else mapped[:, self.frames[0] : sum(self.frames)]
-        return torch.from_numpy(np.array(part[chosen]))
+        numbers = np.arange(self.stored[0])[chosen] if self.rows is None else self.rows[chosen]
+        found = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+        size, wanted = math.prod(self.stored[1:]), math.prod(self.shape[1:])
+        start = self.offset + (self.frames[0] * math.prod(self.stored[2:]) if self.frames else 0)
+        ends = np.flatnonzero(np.diff(numbers) != 1) + 1 if size == wanted else np.arange(1, len(numbers))
+        view, first = found.reshape(-1).data, 0
+        with self.path.open("rb", buffering=0) as file:
+            for end in [*ends.tolist(), len(numbers)] if len(numbers) else []:  # rows that follow each other at once
+                self._read(file, start + int(numbers[first]) * size, view[first * wanted : end * wanted])
+                first = end
+        return torch.from_numpy(found)
+
+    def _read(self, file: FileIO, start: int, part: memoryview) -> None:
+        """Fill `part` from byte `start` on; a single call reads 2 GiB at most."""
+        file.seek(start)
+        while part:
+            count = file.readinto(part)
+            if not count:
+                raise NeurokdError(f"'{self.path}': cut short while in use; start again, and it is made anew")
+            part = part[count:]
 
     def subset(self, rows: torch.Tensor) -> "StoredImages":
         """The images at `rows` (`[K]`, int64), in that order."""

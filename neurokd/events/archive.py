@@ -42,6 +42,7 @@ def read_events(path: Path, sort: bool = False) -> EventSet:
             sensor=(int(columns["sensor_size"][0]), int(columns["sensor_size"][1])),
             classes=tuple(str(name) for name in columns.get("class_names", ())),
             sort=sort,
+            source=str(path),
         )
     except NeurokdError as error:
         raise NeurokdError(f"'{path}': {error}") from error

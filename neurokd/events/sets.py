@@ -16,7 +16,8 @@ class EventSet:
     `t`, `x`, `y`, `p` are `[M]` integers as in `Events` and may lie in a file that is mapped into memory: a recording
     is read and checked when it is asked for. `labels` (>= 0), `sample_ids` and `groups` are `[N]`. A group is what
     recordings share, a subject or a source image: training, validation and test must not divide it. `classes` may be
-    empty. With `rows` (`[N]`) the set has only these recordings of the columns, in this order.
+    empty. With `rows` (`[N]`) the set has only these recordings of the columns, in this order. Errors name the file
+    `source`.
     Raises NeurokdError that names the key when lengths or offsets do not fit together.
 
     >>> blink = Events(t=[0, 10], x=[1, 1], y=[0, 0], p=[1, 0], sensor=(2, 2))
@@ -37,6 +38,7 @@ class EventSet:
     classes: tuple[str, ...] = ()
     sort: bool = False
     rows: Array | None = None
+    source: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sensor", sensor_size(self.sensor))
@@ -99,7 +101,8 @@ class EventSet:
         try:
             return Events(self.t[part], self.x[part], self.y[part], self.p[part], self.sensor, sort=self.sort)
         except NeurokdError as error:
-            raise NeurokdError(f"recording {index} (sample {self.sample_ids[index]}): {error}") from error
+            where = f"'{self.source}', " if self.source else ""
+            raise NeurokdError(f"{where}recording {index} (sample {self.sample_ids[index]}): {error}") from error
 
     def __iter__(self) -> Iterator[Events]:
         return (self[index] for index in range(len(self)))

@@ -1,5 +1,6 @@
 """Event sets by name: their frames and windows, and the splits that no group crosses."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from neurokd.data.config import DataConfig
 from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet
 from neurokd.data.splits import folds
+from neurokd.data.stored import StoredImages
 from neurokd.errors import NeurokdError
 from neurokd.events.archive import write_events
 from neurokd.events.frames import FrameSettings, to_frames
@@ -81,6 +83,15 @@ def test_a_window_is_a_part_of_the_same_recordings(two_files: tuple[Path, EventS
     assert torch.equal(part.train.subset(chosen).subset(torch.tensor([1])).images[:], dataset.train.images[0:1][:, 2:5])
     with pytest.raises(NeurokdError, match=r"frames 4 up to 7 are asked for, there are 6; raise data\.events\.frames"):
         dataset.window(4, 3)
+
+
+def test_a_file_that_is_cut_short_while_in_use(two_files: tuple[Path, EventSet, EventSet]) -> None:
+    images = load(two_files[0], frames=6).train.images
+    assert isinstance(images, StoredImages)
+    assert images[torch.tensor([], dtype=torch.int64)].shape == (0, 6, 2, 6, 8)
+    os.truncate(images.path, images.offset + 1000)
+    with pytest.raises(NeurokdError, match="cut short while in use; start again"):
+        images[:]
 
 
 def test_lessons_hold_spare_frames_around_and_the_teachers_in_front(
