@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from neurokd.data.catalogue import CATALOGUE
 from neurokd.distill import METHODS
 from neurokd.distill.features import FeatureObjective
 from neurokd.distill.pairing import Pairing
+from neurokd.export.check import known_shape
 from neurokd.neurons import LIF
 from neurokd.recipe import Recipe, load_recipe
 from neurokd.sweep.grid import points
@@ -23,13 +23,36 @@ ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"
 PAPERS = RECIPES / "papers"
 FILES = [path for path in sorted(RECIPES.rglob("*.yaml")) if "space" not in read_mapping(path, "file")]  # no searches
+HSD_ABLATION = PAPERS / "hsd" / "ablation-cifar10-dvs-vgg-snn-t5.yaml"
 PAPER_FILES = [path for path in FILES if path.is_relative_to(PAPERS)]
-NAMES = {"tser": "TSER (Yu et al., CVPR 2025, arXiv 2503.03144), ", "sakd": "SAKD (draft under review), "}
+NAMES = {
+    "hsd": "HSD (Zhong et al., ACM MM 2024), ",
+    "tser": "TSER (Yu et al., CVPR 2025, arXiv 2503.03144), ",
+    "sakd": "SAKD (draft under review), ",
+}
 ANN = {10: {18: 95.65, 34: 95.69, 50: 95.85, 101: 95.92, 152: 96.38, 19: 96.30},
        100: {18: 78.35, 34: 79.30, 50: 80.49, 101: 80.83, 152: 81.36, 19: 80.48}}  # fmt: skip
 
 # Accuracy and the teacher's, typed from the papers' tables; of a sweep, by variant.
 PUBLISHED: dict[str, tuple[float | dict[str, float], float | None]] = {
+    "hsd/cifar10-dvs-vgg-snn-t5": (81.10, None),
+    "hsd/cifar10-dvs-vgg-snn-t1": (75.81, None),
+    "hsd/ncaltech101-vgg-snn-t5": (80.20, None),
+    "hsd/dvs-gesture-snn5-t10": (97.92, None),
+    "hsd/dvs-gesture-snn5-t5": (97.57, None),
+    "hsd/ablation-cifar10-dvs-vgg-snn-t5": (
+        {"direct": 73.60, "ht": 79.21, "skd": 75.70, "ht-kd": 79.50, "ht-skd": 81.10}, None),
+    "hsd/ablation-ncaltech101-vgg-snn-t5": (
+        {"direct": 73.58, "ht": 79.97, "skd": 75.97, "ht-kd": 79.70, "ht-skd": 80.20}, None),
+    "hsd/ablation-dvs-gesture-snn5-t10": (
+        {"direct": 94.10, "ht": 95.83, "skd": 94.44, "ht-kd": 97.22, "ht-skd": 97.92}, None),
+    "hsd/ablation-cifar10-dvs-vgg-snn-t5-tet": ({"tet": 77.60, "tet-ht": 80.82}, None),
+    "hsd/ablation-cifar10-dvs-vgg-snn-t5-levels": (
+        {"levels-4": 77.23, "levels-8": 80.12, "levels-16": 81.10, "levels-32": 76.77}, None),
+    "sakd/cifar10-dvs-vgg11-t4": (81.50, None),
+    "sakd/cifar10-dvs-vgg11-t4-ce": (75.20, None),
+    "sakd/cifar10-dvs-resnet19-t4": (80.30, None),
+    "sakd/cifar10-dvs-resnet19-t4-ce": (73.50, None),
     "tser/cifar100-resnet18-t2": (78.30, 81.12),
     "tser/cifar100-resnet18-t4": (79.69, 81.12),
     "tser/cifar100-resnet19-t2": (81.29, 81.97),
@@ -96,9 +119,9 @@ def recipes_of(path: Path) -> dict[str, Recipe]:
 
 def shape_and_classes(recipe: Recipe) -> tuple[tuple[int, int, int], int]:
     """What the data of a recipe is like, without opening it; image folders are ImageNet."""
-    entry = CATALOGUE[recipe.data.name]
-    if entry.shape and entry.classes:
-        return entry.shape, entry.classes
+    known = known_shape(recipe.data)
+    if known:
+        return known
     size = recipe.data.image_size or 32
     assert isinstance(size, int)
     return (3, size, size), 1000 if size == 224 else 10
@@ -156,11 +179,16 @@ def test_the_published_figure_is_the_papers(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAPER_FILES, ids=key)
 def test_the_file_name_says_what_is_trained(path: Path) -> None:
-    data, model, steps = re.match(r"(?:ablation-)?([a-z0-9]+)-([a-z0-9-]+)-t(\d+)", path.stem).groups()  # type: ignore[union-attr]
+    data, model, steps = re.match(
+        r"(?:ablation-)?(cifar10-dvs|dvs-gesture|[a-z0-9]+)-([a-z0-9-]+)-t(\d+)", path.stem
+    ).groups()  # type: ignore[union-attr]
     for recipe in recipes_of(path).values():
         assert (recipe.model.name, recipe.timesteps) == (model, int(steps))
         assert str(recipe.data.path if data == "imagenet" else recipe.data.name) == data
-        assert recipe.neuron == LIF(decay=0.5), "TSER eq. 2 with mu = 2; SAKD eq. 1-3"
+        if path.parent.name == "hsd":
+            assert recipe.neuron == LIF(decay=1.0, reset="soft", initial=0.5), "HSD eq. 3, 4, 6, 7"
+        else:
+            assert recipe.neuron == LIF(decay=0.5), "TSER eq. 2 with mu = 2; SAKD eq. 1-3"
 
 
 def test_settings_are_those_the_papers_print() -> None:
@@ -181,6 +209,30 @@ def test_settings_are_those_the_papers_print() -> None:
                 assert (training.optimizer, training.lr) == optimizer
                 assert training.epochs == (120 if recipe.data.path else 200)
                 assert deep == (getattr(method, "taps", "") == "blocks") or method.name == "ce"
+
+
+def test_hsd_has_the_frames_levels_and_stages_of_the_paper() -> None:
+    for path in (PAPERS / "hsd").glob("*.yaml"):
+        for variant, recipe in recipes_of(path).items():
+            events, teacher, training = recipe.data.events, recipe.teacher, recipe.training
+            assert events and teacher and teacher.qcfs and recipe.data.augment.nda
+            gesture = recipe.data.name == "dvs-gesture"
+            frames = (events.frames, events.pretrain, events.inference, events.size)
+            assert frames == ((16, 6, 10, None) if gesture else (10, 5, 5, 48))
+            levels = int(variant[7:]) if path.stem.endswith("levels") else 32 if "ncaltech101" in path.stem else 16
+            assert teacher.qcfs.levels == levels
+            adam, sgd = ("adamw", 1e-3, 32, 0.0), ("sgd", 0.1, 128, 5e-4)
+            settings = [(t.optimizer, t.lr, t.batch_size, t.weight_decay) for t in (teacher.training, training)]
+            tuned = ("adamw", 1e-5, 32 if gesture else 128, 0.0)
+            first = adam if gesture else sgd
+            assert settings == [first, tuned if recipe.start == "converted" else first]
+            assert (teacher.training.epochs, training.epochs) == (300, 100 if recipe.start == "converted" else 300)
+    stages = {name: (r.start, r.method.name) for name, r in recipes_of(HSD_ABLATION).items()}
+    assert stages == {
+        "direct": ("random", "ce"), "ht": ("converted", "ce"), "skd": ("random", "hsd"),
+        "ht-kd": ("converted", "hsd"), "ht-skd": ("converted", "hsd"),
+    }  # fmt: skip
+    assert [recipes_of(HSD_ABLATION)[name].method.step_wise for name in ("ht-kd", "ht-skd")] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet19", "resnet101"])
@@ -204,7 +256,9 @@ def test_the_readme_lists_every_file_with_its_figures() -> None:
         figures = accuracy.values() if isinstance(accuracy, dict) else [accuracy]
         cells = [cell.strip() for cell in rows[f"{name}.yaml"].strip("|").split("|")]
         assert re.findall(r"\d+\.\d+", cells[5]) == [f"{figure:.2f}" for figure in figures], name
-        assert cells[6] == "none" if teacher is None else cells[6].endswith(f" {teacher:.2f}"), name
+        taught = any(recipe.uses_teacher for recipe in recipes_of(PAPERS / f"{name}.yaml").values())
+        assert (cells[6] != "none") == taught, name
+        assert re.findall(r"\d+\.\d+", cells[6]) == ([] if teacher is None else [f"{teacher:.2f}"]), name
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert target.startswith("https://") or (PAPERS / target).exists(), target
 
