@@ -13,10 +13,8 @@ IDX = {"train": 20, "t10k": 10}
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_cache(cache: Path) -> Path:
     """Keep the caches of tests out of the user's."""
-    cache = tmp_path / "cache"
-    monkeypatch.setenv("NEUROKD_CACHE", str(cache))
     return cache
 
 

@@ -24,12 +24,6 @@ from neurokd.inputs import SPIKES, Encoding
 Writer = Callable[..., EventSet]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the frames of tests out of the user's cache."""
-    monkeypatch.setenv("NEUROKD_CACHE", str(tmp_path / "cache"))
-
-
 def event_set(count: int, seed: int = 0, **changes: Any) -> EventSet:
     """Recordings of two classes in turns, 60 random events on 6 x 8 each."""
     generator = np.random.default_rng(seed)
