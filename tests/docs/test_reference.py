@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
 from neurokd.distill import METHODS
 from neurokd.recipe import Recipe
@@ -71,6 +72,23 @@ def test_every_method_and_coefficient_is_documented_with_its_default() -> None:
         for key, field in method.model_fields.items():
             if key != "name":
                 assert re.search(rf"\| `{key}` \| {re.escape(str(field.default))} \|", RECIPE), f"{name}.{key}"
+
+
+def test_the_example_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    recipe = yaml.safe_load((ROOT / "recipes" / "digits-tser.yaml").read_text(encoding="utf-8"))
+    recipe["training"]["epochs"] = recipe["teacher"]["training"]["epochs"] = 1
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "digits-tser.yaml").write_text(yaml.safe_dump(recipe))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEUROKD_CACHE", str(tmp_path / "cache"))
+    exec(code.group(1), {})
+    accuracies = re.findall(r"0\.\d+", capsys.readouterr().out.splitlines()[-1])
+    assert len(accuracies) == recipe["timesteps"] and float(accuracies[-1]) > 0.5
+    assert (tmp_path / "network.net").is_file()
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
