@@ -19,6 +19,7 @@ def simulate_events(
     side: Annotated[str | None, typer.Option(help="Size of the image on the sensor [default: the largest].")] = None,
     amplitude: Annotated[float, typer.Option(min=0.0, help="Pixels that a saccade is wide and high.")] = 4.0,
     duration_us: Annotated[int, typer.Option(help="Microseconds of the three saccades.")] = 300_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often they are made; each round shows the same.")] = 1,
     threshold: Annotated[float, typer.Option(help="Change of the logarithm of the light per event.")] = 0.4,
     mismatch: Annotated[float, typer.Option(help="Relative deviation of the threshold between pixels.")] = 0.03,
     refractory_us: Annotated[float, typer.Option(help="Microseconds a pixel is silent after an event.")] = 300.0,
@@ -37,7 +38,7 @@ def simulate_events(
         raise NeurokdError("simulate-events: give --samples, or --train and --test, not both")
     pixels = PixelSettings(threshold, mismatch, refractory_us, noise_hz, dark)
     shown = None if side is None else size_of("side", side)
-    recorder = Recorder(size_of("sensor", sensor), shown, amplitude, duration_us, pixels, seed)
+    recorder = Recorder(size_of("sensor", sensor), shown, amplitude, duration_us, rounds, pixels, seed)
     images = load_dataset(_config(source, path), data_root)
     sizes = (
         (len(images.train) if train is None else train, len(images.test) if test is None else test)

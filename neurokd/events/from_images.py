@@ -30,13 +30,14 @@ class Recorder:
     """The simulated sensor, (height, width), and how an image moves before it.
 
     The image takes `side` (height, width), or the largest size that stays on the sensor. It makes three saccades of
-    `amplitude` pixels in `duration_us`. `seed` draws the mismatch and the noise of the pixels.
+    `amplitude` pixels in `duration_us`, `rounds` times. `seed` draws the mismatch and the noise of the pixels.
     """
 
     sensor: tuple[int, int]
     side: tuple[int, int] | None = None
     amplitude: float = 4.0
     duration_us: int = 300_000
+    rounds: int = 1
     pixels: PixelSettings = PHOTOGRAPHS
     seed: int = 0
 
@@ -55,7 +56,7 @@ def simulate_set(
     sensor = sensor_size(recorder.sensor)
     side = recorder.side or fitting(source.shape[1:], sensor, recorder.amplitude)
     recorder = replace(recorder, sensor=sensor, side=side)
-    motion = saccades(recorder.amplitude, recorder.duration_us)
+    motion = saccades(recorder.amplitude, recorder.duration_us, rounds=recorder.rounds)
     record = partial(simulate, motion=motion, sensor=sensor, settings=recorder.pixels, seed=recorder.seed)
     with atomic_folder(folder) as part:
         for name, images, count, first in (

@@ -33,11 +33,12 @@ class Motion:
             raise NeurokdError("motion: the times do not rise from 0; sort them and start with 0")
 
 
-def saccades(amplitude: float = 4.0, duration_us: int = 300_000, steps: int = 16) -> Motion:
+def saccades(amplitude: float = 4.0, duration_us: int = 300_000, steps: int = 16, rounds: int = 1) -> Motion:
     """Return three saccades along an isosceles triangle (Orchard et al. 2015), each of `steps` straight pieces.
 
     The triangle is `amplitude` pixels wide and high, its middle is the middle of the sensor. A saccade takes a third of
-    `duration_us`, starts and ends at rest and goes as (1 - cos) / 2 between.
+    `duration_us`, starts and ends at rest and goes as (1 - cos) / 2 between. `rounds` repeats all three, as the closed
+    loops of CIFAR10-DVS (Li et al. 2017) do: then every round shows the same motion.
 
     >>> motion = saccades(amplitude=2.0, steps=2)
     >>> motion.time_us
@@ -45,12 +46,14 @@ def saccades(amplitude: float = 4.0, duration_us: int = 300_000, steps: int = 16
     >>> motion.right
     (-1.0, -0.5, 0.0, 0.5, 1.0, 0.0, -1.0)
     """
-    if steps < 1 or duration_us < 3 * steps:
+    if steps < 1 or duration_us < 3 * steps or rounds < 1:
         raise NeurokdError(
-            f"saccades: {steps} steps each in {duration_us} us, allowed are 1 and more of at least 1 us; change one"
+            f"saccades: {rounds} rounds, {steps} steps each in {duration_us} us, allowed are 1 and more of at least "
+            "1 us; change one"
         )
-    corners = np.array([[-0.5, -0.5], [0.0, 0.5], [0.5, -0.5], [-0.5, -0.5]]) * amplitude
-    times = [number * duration_us // (3 * steps) for number in range(3 * steps + 1)]
+    triangle = np.array([[0.0, 0.5], [0.5, -0.5], [-0.5, -0.5]])
+    corners = np.concatenate([triangle[-1:], *([triangle] * rounds)]) * amplitude
+    times = [number * duration_us // (3 * steps) for number in range(3 * steps * rounds + 1)]
     way = (1 - np.cos(np.pi * np.arange(1, steps + 1) / steps)) / 2
     legs = [start + way[:, None] * (stop - start) for start, stop in pairwise(corners)]
     places = np.round(np.concatenate([corners[:1], *legs]), 9)

@@ -110,6 +110,13 @@ def test_three_saccades_go_round_a_triangle() -> None:
     assert len(motion.time_us) == 31
 
 
+def test_rounds_show_the_same_motion_again() -> None:
+    once, twice = saccades(steps=10), saccades(steps=10, rounds=2)
+    assert twice.right[:31] == once.right and twice.right[30:] == once.right
+    assert twice.down[:31] == once.down and twice.down[30:] == once.down
+    assert twice.time_us[30:] == tuple(time + 300_000 for time in once.time_us)
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "float images": (lambda: simulate(np.zeros((1, 4, 4)), saccades(), (8, 8)), "images are float64"),
     "small sensor": (lambda: simulate(IMAGES, saccades(), (6, 5)), r"\[5, 6, 6\], allowed .* w <= 5"),
@@ -119,6 +126,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "noise": (lambda: PixelSettings(noise_hz=-1), "noise_hz is -1"),
     "dark": (lambda: PixelSettings(dark=float("nan")), "dark is nan"),
     "steps": (lambda: saccades(steps=0), "0 steps"),
+    "rounds": (lambda: saccades(rounds=0), "0 rounds"),
     "lengths": (lambda: Motion((0, 1), (0.0,), (0.0, 1.0)), "give two or more, as many of each"),
     "times": (lambda: Motion((0, 5, 5), (0.0,) * 3, (0.0,) * 3), "do not rise from 0"),
 }
