@@ -12,6 +12,7 @@ from neurokd.distill.features import FeatureObjective
 from neurokd.distill.pairing import Pairing
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import logits_per_step
+from neurokd.folding import folded
 from neurokd.inputs import to_input
 from neurokd.recipe import TrainingConfig
 from neurokd.taps import evaluating
@@ -66,6 +67,8 @@ class Distiller(L.LightningModule):
             self.pairing = Pairing(self.objective, self.student, teacher, sample, shown)
             torch.manual_seed(self.seed)
             self.adapters = self.objective.adapters(self.pairing.shapes)
+        else:
+            self.frozen = [folded(teacher, shown.flatten(0, -4))]
 
     def on_fit_start(self) -> None:
         """Train the student in training mode, whatever looked at it before; bring the teacher to its device."""
