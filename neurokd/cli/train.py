@@ -89,7 +89,7 @@ def show_result(path: Path, result: dict[str, Any], as_json: bool) -> None:
     from neurokd.cli.console import console
 
     student, teacher, data = result["student"], result["teacher"], result["data"]
-    table = Table(title=f"{path}: {result['method']} on {data['name']}, {data['test']} test images")
+    table = Table(title=f"{path}: {result['method']} on {data['name']}, {data['test']} test samples")
     table.add_column("network")
     table.add_column("parameters", justify="right")
     table.add_column("test accuracy", justify="right")

@@ -67,7 +67,7 @@ def _caption(summary: Summary) -> str:
     if summary.data is None:
         return "Nothing was measured yet."
     taught = ", ".join(f"{t['model']} {percent(t['accuracy'], summary.test_images)}" for t in summary.teachers)
-    return f"Test accuracy on {summary.data}, {summary.test_images} test images. Teacher: {taught or 'none'}."
+    return f"Test accuracy on {summary.data}, {summary.test_images} test samples. Teacher: {taught or 'none'}."
 
 
 def _legend(summary: Summary) -> str:
