@@ -80,14 +80,14 @@ def test_the_example_of_the_readme_runs(
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert code is not None
     recipe = yaml.safe_load((ROOT / "recipes" / "digits-tser.yaml").read_text(encoding="utf-8"))
-    recipe["training"]["epochs"] = recipe["teacher"]["training"]["epochs"] = 1
+    recipe["training"]["epochs"] = recipe["teacher"]["training"]["epochs"] = 3
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "digits-tser.yaml").write_text(yaml.safe_dump(recipe))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NEUROKD_CACHE", str(tmp_path / "cache"))
     exec(code.group(1), {})
     accuracies = re.findall(r"0\.\d+", capsys.readouterr().out.splitlines()[-1])
-    assert len(accuracies) == recipe["timesteps"] and float(accuracies[-1]) > 0.5
+    assert len(accuracies) == recipe["timesteps"] and float(accuracies[-1]) > 0.8
     assert (tmp_path / "network.net").is_file()
 
 
