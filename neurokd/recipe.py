@@ -152,11 +152,14 @@ class Recipe(_Section):
         """
         if self.teacher is None:
             raise ValueError(f"recipe '{self.name}': has no teacher")
-        smoothing, events = self.teacher.label_smoothing, self.data.events
+        smoothing, data, events = self.teacher.label_smoothing, self.data, self.data.events
+        if events and events.pretrain:  # what is the student's alone makes no other teacher
+            own = events.model_copy(update={"inference": None, "teacher_frames": "pretrain"})
+            data = data.model_copy(update={"events": own})
         return Recipe(
             name=f"teacher-{self.teacher.model.name.rpartition(':')[2]}",
             seed=self.teacher.seed,
-            data=self.data,
+            data=data,
             model=self.teacher.model,
             neuron=None,
             qcfs=self.teacher.qcfs,

@@ -66,6 +66,8 @@ def test_steps_are_frames(data: Path) -> None:
     assert (teacher.timesteps, teacher.first_frame, teacher.method.name) == (4, 0, "tet")
     assert recipe(data, timesteps=2).timesteps == 2
     assert recipe(data, timesteps=2).teacher_recipe() == teacher  # one teacher for all T
+    fewer = {**whole.data.model_dump(), "events": {"frames": 7, "pretrain": 4, "max_count": 31, "inference": 2}}
+    assert recipe(data, data=fewer).teacher_recipe() == teacher
     assert recipe(data, method={"name": "ce"}).teacher_frames == 0
     smooth = recipe(data, teacher={**whole.model_dump()["teacher"], "label_smoothing": 0.1}).teacher_recipe()
     assert smooth.method == TET(label_smoothing=0.1)

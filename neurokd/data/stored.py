@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -54,8 +54,7 @@ class StoredImages:
         return self.shape[0]
 
     def __getitem__(self, rows: Rows) -> torch.Tensor:
-        chosen: Any = rows if isinstance(rows, slice) else rows.numpy()
-        numbers = np.arange(self.stored[0])[chosen] if self.rows is None else self.rows[chosen]
+        numbers = self._numbers(np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows.numpy())
         found = np.empty((len(numbers), *self.shape[1:]), np.uint8)
         size, wanted = math.prod(self.stored[1:]), math.prod(self.shape[1:])
         start = self.offset + (self.frames[0] * math.prod(self.stored[2:]) if self.frames else 0)
@@ -66,6 +65,12 @@ class StoredImages:
                 self._read(file, start + int(numbers[first]) * size, view[first * wanted : end * wanted])
                 first = end
         return torch.from_numpy(found)
+
+    def _numbers(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where `rows` of this part lie among all that are stored."""
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"rows {rows.min()}..{rows.max()} of {len(self)}")
+        return rows if self.rows is None else self.rows[rows]
 
     def _read(self, file: FileIO, start: int, part: memoryview) -> None:
         """Fill `part` from byte `start` on; a single call reads 2 GiB at most."""
@@ -78,8 +83,7 @@ class StoredImages:
 
     def subset(self, rows: torch.Tensor) -> "StoredImages":
         """The images at `rows` (`[K]`, int64), in that order."""
-        chosen = rows.numpy() if self.rows is None else self.rows[rows.numpy()]
-        return StoredImages(self.path, self.offset, self.stored, self.digest, chosen, self.frames)
+        return StoredImages(self.path, self.offset, self.stored, self.digest, self._numbers(rows.numpy()), self.frames)
 
     def window(self, start: int, count: int) -> "StoredImages":
         """Frames `start` up to `start + count` of every row."""

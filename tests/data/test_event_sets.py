@@ -83,6 +83,11 @@ def test_a_file_that_is_cut_short_while_in_use(two_files: tuple[Path, EventSet, 
     images = load(two_files[0], frames=6).train.images
     assert isinstance(images, StoredImages)
     assert images[torch.tensor([], dtype=torch.int64)].shape == (0, 6, 2, 6, 8)
+    with pytest.raises(IndexError, match=r"rows -1\.\.3 of 20"):
+        images[torch.tensor([3, -1])]
+    with pytest.raises(IndexError, match=r"rows 0\.\.20 of 20"):
+        images.subset(torch.tensor([0, 20]))
+    assert torch.equal(images[-2:], images[:][-2:]) and images[5:5].shape[0] == 0
     os.truncate(images.path, images.offset + 1000)
     with pytest.raises(NeurokdError, match="cut short while in use; start again"):
         images[:]
