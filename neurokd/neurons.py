@@ -111,26 +111,33 @@ class _FusedLIF(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (h,) = ctx.saved_tensors
         p: LIF = ctx.p
-        gradient = gradients[0]
-        grad_x = torch.zeros_like(h[:1]) if ctx.constant else torch.empty_like(h)
-        grad_v = torch.zeros_like(h[0])
-        for t in reversed(range(len(h))):
-            lost = h[t] if p.reset == "hard" else p.threshold  # what the reset takes from the membrane
-            spike = gradient[t] if p.detach_reset else gradient[t] - grad_v * lost
-            grad_h = _triangle(h[t], p).mul_(spike)
-            grad_h = grad_h.addcmul_(grad_v, h[t] <= p.threshold) if p.reset == "hard" else grad_h.add_(grad_v)
-            if ctx.constant:
+        gradient, last = gradients[0], len(h) - 1
+        grad_x = torch.empty_like(h[:1] if ctx.constant else h)
+        grad_v = torch.empty(0)  # of the membrane that step t leaves to the next; after the last step there is none
+        for t in range(last, -1, -1):
+            spike = gradient[t]
+            if t < last and not p.detach_reset:
+                lost = h[t] if p.reset == "hard" else p.threshold  # what the reset takes from the membrane
+                spike = spike - grad_v * lost
+            sums_up = ctx.constant and t < last
+            grad_h = _triangle(h[t], p, torch.empty_like(h[t]) if sums_up else grad_x[t % len(grad_x)]).mul_(spike)
+            if t < last:
+                if p.reset == "hard":  # 0 and 1 as floats: a mask of bool would be converted in a pass of its own
+                    grad_h.addcmul_(grad_v, torch.le(h[t], p.threshold, out=torch.empty_like(h[t])))
+                else:
+                    grad_h.add_(grad_v)
+            if sums_up:
                 grad_x[0] += grad_h
-            else:
-                grad_x[t] = grad_h
-            grad_v = grad_h.mul_(p.decay)
+            if t > 0:
+                grad_v = grad_h * p.decay
         return grad_x, None, None
 
 
-def _triangle(h: torch.Tensor, p: LIF) -> torch.Tensor:
-    """HSD eq. 12, in place on one new tensor."""
-    surrogate = (h - p.threshold).abs_().neg_().add_(p.surrogate_width).clamp_min_(0.0)
-    return surrogate if p.surrogate_width == 1.0 else surrogate.div_(p.surrogate_width**2)
+def _triangle(h: torch.Tensor, p: LIF, out: torch.Tensor) -> torch.Tensor:
+    """HSD eq. 12, written to `out`."""
+    torch.sub(h, p.threshold, out=out)
+    torch.sub(h.new_tensor(p.surrogate_width), out.abs_(), out=out).clamp_min_(0.0)
+    return out if p.surrogate_width == 1.0 else out.div_(p.surrogate_width**2)
 
 
 def _fused(x: torch.Tensor, timesteps: int, p: LIF) -> torch.Tensor:
