@@ -1,4 +1,4 @@
-"""Choose the clipping of the weights on training images, by agreement with the float student."""
+"""Choose the clipping of the weights on training images, by agreement with the float network."""
 
 from dataclasses import dataclass
 
@@ -28,12 +28,12 @@ class Calibration:
     samples: int
 
 
-def calibrate(graph: nir.NIRGraph, student: nn.Module, images: ImageSet, labels: tuple[str, ...]) -> Calibration:
+def calibrate(graph: nir.NIRGraph, wanted: FloatArray, images: ImageSet, labels: tuple[str, ...]) -> Calibration:
     """Quantise `graph` at every clip of `CLIPS` and keep the best on `images`, which must be training images.
 
-    Agreement decides, then the smaller error of the logits, then the larger clip.
+    `wanted` `[B, C]` is what the float network answers to them. Agreement decides, then the smaller error of the
+    logits, then the larger clip.
     """
-    wanted = float_logits(student, images)
     candidates = {clip: quantize(graph, clip=clip, labels=labels) for clip in CLIPS}
     agreement: dict[float, float] = {}
     errors: dict[float, float] = {}
@@ -55,7 +55,7 @@ def float_logits(student: nn.Module, images: ImageSet, batch_size: int = 256) ->
 
 
 def integer_logits(network: LoihiNetwork, images: ImageSet) -> FloatArray:
-    """Logits summed over the steps, `[B, C]`, of the integer network, in the float student's unit."""
+    """The answer after the last step, `[B, C]`, of the integer network, in the unit of the float network's."""
     trace = simulate(network, network.input.encode(images.images[:].numpy()), record="counts")
     if trace.readout is None:
         raise ValueError("integer_logits: the network has no read-out")

@@ -20,7 +20,10 @@ from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.netx_dense import survives_netx
+from neurokd.export.nir_chain import common_nodes
 from neurokd.export.nir_io import read_nir
+from neurokd.export.nir_reset import without_metadata
+from neurokd.export.nir_time import timed
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
 from neurokd.export.passes.infer_shapes import infer_shapes
@@ -124,8 +127,9 @@ def check_run(run: Run, target: Target, data_root: Path | None = None) -> Verdic
 
 def check_nir(path: Path, target: Target) -> Verdict:
     """Check the graph in a NIR file. Raises NeurokdError for a file that cannot be read."""
-    graph, subject = read_nir(path), f"'{path}'"
+    read, subject = read_nir(path), f"'{path}'"
     with located(subject):
+        graph = common_nodes(read)
         missing = [key for key in ("dt", "timesteps") if key not in graph.metadata]
         findings = look_at(layers_of_nir(graph), target, RULES + WEIGHT_RULES)
         if missing:
@@ -134,9 +138,9 @@ def check_nir(path: Path, target: Target) -> Verdict:
         verdict = Verdict(subject, target, tuple(findings))
         if not verdict.deployable:
             return verdict
-        verdict = replace(verdict, timesteps=int(graph.metadata["timesteps"]))
         try:
-            return _as_integers(verdict, infer_shapes(graph), weights=True)
+            graph = infer_shapes(without_metadata(timed(graph)))  # a flagged reset changes neither layers nor numbers
+            return _as_integers(replace(verdict, timesteps=graph.metadata["timesteps"]), graph, weights=True)
         except NeurokdError as error:
             return _with(verdict, _refused(error, target))
 

@@ -67,6 +67,7 @@ class Rule:
 
 _ACTIVATION = "use nn.ReLU, which becomes spiking neurons"
 _AVERAGE = "use average pooling or a strided convolution"
+_CHANNELS = "Lava runs them; Intel documents one value per population"
 _FLATTEN = "use nn.Flatten()"
 _MODULE = "use the layer module of torch.nn instead of the function"
 _NORM = "use nn.BatchNorm directly after a convolution or linear layer"
@@ -82,7 +83,7 @@ INSTEAD: Mapping[str, str] = (
     | dict.fromkeys(("gelu", "silu", "sigmoid", "tanh", "relu", "relu_"), _ACTIVATION)
     | {
         "ReLU": "name a neuron in the recipe, e.g. neuron: {decay: 0.5}",
-        "nir.Linear": "use nir.Affine with a bias of zeros",
+        "nir.Delay": "remove it; a chain has no delays but the one step of every layer",
         "add": "put it into the bias of a convolution or linear layer",
     }
 )
@@ -90,6 +91,7 @@ INSTEAD: Mapping[str, str] = (
 
 RULES: tuple[Rule, ...] = (
     Rule("layer", v.foreign_layer, "{layers}", _MODULE, INSTEAD),
+    Rule("recurrent", v.recurrent, "a chain of layers", "use a model without recurrent connections"),
     Rule("branches", v.joined_branches, "a chain of layers", "use a model without shortcuts"),
     Rule("branches", v.forked_output, "a chain of layers", "let every layer feed one other"),
     Rule("unused", v.unused_output, "a chain of layers", "remove it from forward"),
@@ -107,17 +109,22 @@ RULES: tuple[Rule, ...] = (
     Rule("neurons between", v.neurons_missing, "weights and neurons in turn", "put nn.ReLU between"),
     Rule("weights between", v.weights_missing, "weights and neurons in turn", "put nn.Conv2d or nn.Linear between"),
     Rule("read-out", v.readout, "weights at the end, a vector of logits", "let the model end in nn.Linear"),
+    Rule("integrator place", v.integrator_place, "behind the last weights", "use neurons that spike"),
     Rule("reset", v.reset, "{resets}", "use reset: hard, or --target loihi2-microcode"),
     Rule("initial membrane", v.initial_membrane, "0", "use initial: 0, or --target loihi2-microcode"),
     Rule("custom neuron", v.custom_neuron, "{resets}", "neurokd export writes stock neurons only", severity="note"),
     Rule("one population", v.differing_neurons, "one value per population", "use one value for all neurons of a layer"),
+    Rule("channel thresholds", v.channel_thresholds, "one value per population", _CHANNELS, severity="note"),
     Rule("neuron", v.neuron_parameters, "rest 0, decay in 0..1, threshold and gain above 0", "change these parameters"),
 )
 
 WEIGHT_RULES: tuple[Rule, ...] = (
+    Rule("size", w.too_large, f"{w.MAX_NEURONS} values, {w.MAX_WEIGHTS} weights", "use a smaller model"),
     Rule("shapes", w.misfit, "weights that fit the layer before", "write the file again"),
+    Rule("shapes", w.misfit_of_neurons, "one value for each neuron, or one for all", "write the file again"),
     Rule("finite", w.not_finite, "finite numbers", "train again with a smaller learning rate"),
     Rule("not all zero", w.all_zero, "a weight other than zero", "remove the layer or train again"),
+    Rule("filtered bias", w.filtered_bias, "no bias before a synaptic current", "train this layer with bias=False"),
     Rule("dead outputs", w.dead_outputs, "a weight other than zero for every output", "", severity="note"),
 )
 """Rules about numbers: for trained weights, in the NIR graph that the export lowers a model to."""

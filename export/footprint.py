@@ -55,7 +55,7 @@ def footprints(graph: nir.NIRGraph, target: Target, quantized: Quantized | None 
         if layer.role != "weights":
             continue
         after, weight = layer.after, np.asarray(layer.op.weight)
-        name = after.path if after is not None and after.role == "neurons" else layer.path
+        name = after.path if after is not None and after.role in ("neurons", "integrator") else layer.path
         shape = layer.shape or ()
         neurons = math.prod(shape)
         cores = None if target.core is None else _cores(target.core, neurons, weight.size)

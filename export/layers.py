@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Role = Literal["input", "output", "weights", "norm", "neurons", "pool", "scale", "flatten", "nothing", "other"]
+Role = Literal[
+    "input", "output", "weights", "norm", "neurons", "integrator", "pool", "scale", "flatten", "nothing", "other"
+]
 Shape = tuple[int, ...]
 
 PASSED_OVER: frozenset[Role] = frozenset({"nothing", "norm", "pool", "scale", "flatten"})
@@ -16,7 +18,8 @@ class Neurons:
     """Parameters of a population; `differing` names those in which its neurons are not alike.
 
     `decay` is what stays of the membrane after one step, `initial` the membrane before the first
-    step as a fraction of the threshold, `rest` the potential to which it leaks and is reset.
+    step as a fraction of the threshold, `rest` the potential to which it leaks and is reset. `synapse` is
+    what stays of the synaptic current; `per_channel` says that channels have thresholds of their own.
     """
 
     threshold: float
@@ -26,6 +29,8 @@ class Neurons:
     rest: float = 0.0
     gain: float = 1.0
     differing: tuple[str, ...] = ()
+    synapse: float = 0.0
+    per_channel: bool = False
 
 
 @dataclass(frozen=True)

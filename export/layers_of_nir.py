@@ -5,8 +5,11 @@ from typing import Any
 
 import nir
 import numpy as np
+import numpy.typing as npt
 
+from neurokd.export.euler import Integrator, Spiking, euler_step
 from neurokd.export.layers import Layer, Neurons, Pool, Role, Shape
+from neurokd.export.nir_reset import reset_of
 
 _ROLES: dict[type, Role] = {
     nir.Input: "input",
@@ -15,6 +18,10 @@ _ROLES: dict[type, Role] = {
     nir.Affine: "weights",
     nir.LIF: "neurons",
     nir.IF: "neurons",
+    nir.CubaLIF: "neurons",
+    nir.LI: "integrator",
+    nir.I: "integrator",
+    nir.CubaLI: "integrator",
     nir.Scale: "scale",
     nir.AvgPool2d: "pool",
     nir.Flatten: "flatten",
@@ -43,7 +50,7 @@ def _layer(name: str, node: Any, dt: float) -> Layer:
     role = _ROLES.get(type(node), "other")
     kind = role if role in ("input", "output") else type(node).__name__
     layer = Layer(name, f"nir.{kind}" if role == "other" else kind, role, node)
-    layer.neurons = _neurons(node, dt) if role == "neurons" else None
+    layer.neurons = _neurons(node, dt) if role in ("neurons", "integrator") else None
     layer.pool = _pool(node) if role == "pool" else None
     return layer
 
@@ -89,19 +96,46 @@ def _windows(before: Shape, kernel: Any, stride: Any, padding: Any, dilation: An
     return tuple((size + 2 * pad - gap * (taps - 1) - 1) // step + 1 for size, taps, step, pad, gap in axes)
 
 
-def _neurons(node: nir.LIF | nir.IF, dt: float) -> Neurons:
-    """`v + (dt / tau) (r I - v)` keeps `1 - dt / tau` of the membrane and counts the current `r dt / tau` times.
+def _neurons(node: Spiking | Integrator, dt: float) -> Neurons:
+    """The parameters of one Euler step; an integrator never reaches its threshold, infinity.
 
-    The IF neuron `v + dt r I` keeps all of it.
+    Only thresholds may differ, from channel to channel: they are then compared by the smallest.
     """
-    names = [name for name in ("tau", "r", "v_leak", "v_reset", "v_threshold") if hasattr(node, name)]
-    values = {name: np.unique(np.asarray(getattr(node, name), np.float64)) for name in names}
-    differing = tuple(name for name, unique in values.items() if unique.size != 1)
-    first = {name: float(unique[0]) if unique.size else math.nan for name, unique in values.items()}
-    forget = dt / first["tau"] if first.get("tau") else math.nan
-    decay, gain = (1.0 - forget, forget) if "tau" in first else (1.0, dt)
-    rest = first.get("v_leak", 0.0) or first["v_reset"]
-    return Neurons(first["v_threshold"], decay, rest=rest, gain=gain * first["r"], differing=differing)
+    step = euler_step(node, dt)
+    threshold = np.asarray(getattr(node, "v_threshold", math.inf), np.float64)
+    values = {"r": node.r, "v_leak": getattr(node, "v_leak", 0.0), "v_reset": getattr(node, "v_reset", 0.0)}
+    values |= {key: getattr(node, key) for key in ("tau", "tau_syn", "tau_mem", "w_in") if hasattr(node, key)}
+    values |= {} if channelwise(threshold) is not None else {"v_threshold": threshold}
+    unique = {key: np.unique(np.asarray(value, np.float64)) for key, value in values.items()}
+    return Neurons(
+        float(threshold.min(initial=math.inf)),
+        1.0 - _first(step.forget_v),
+        reset_of(node),
+        rest=_first(unique["v_leak"]) or _first(unique["v_reset"]),
+        gain=_first(step.gain),
+        differing=tuple(key for key, found in unique.items() if found.size != 1),
+        synapse=1.0 - _first(step.forget_u),
+        per_channel=threshold.size > 1 and bool(np.ptp(threshold)),
+    )
+
+
+def channelwise(values: Any) -> npt.NDArray[np.float64] | None:
+    """One value (0-d) or one per channel, `[C]`, of values shaped `[C, H, W]` or `[N]`; None if a channel has several.
+
+    >>> channelwise(np.array([[[1.0]], [[2.0]]]))
+    array([1., 2.])
+    """
+    array = np.asarray(values, np.float64)
+    if array.size and array.min() == array.max():
+        return np.array(array.flat[0])
+    if array.size == 0 or array.ndim == 0:
+        return None
+    flat = array.reshape(len(array), -1)
+    return np.asarray(flat[:, 0]) if (flat == flat[:, :1]).all() else None
+
+
+def _first(values: npt.NDArray[Any]) -> float:
+    return float(values.flat[0]) if values.size else math.nan
 
 
 def _pool(node: nir.AvgPool2d) -> Pool:

@@ -21,7 +21,8 @@ def check_limits(network: LoihiNetwork) -> list[str]:
     """Return one sentence for everything in `network` that exceeds Loihi 2; an empty list is good.
 
     Weights are even in [-254, 254], |bias| <= 4095, 1 <= threshold <= 131071, decays 0..4096, and
-    no input can drive a synaptic sum to 2^17, where u would wrap (lava/proc/lif/models.py).
+    no input can drive a current to 2^17, where u would wrap (lava/proc/lif/models.py): the synaptic sum,
+    or the geometric series of sums that a `decay_u` below 4096 adds up.
     A graded input reaches the network's `input.maximum`; spikes count as 1. Inputs are taken as non-negative.
 
     Raises NeurokdError if the network is not coherent at all (`validate`).
@@ -79,11 +80,13 @@ def _current_limit(network: LoihiNetwork, population: Population) -> list[str]:
     for connection in network.incoming(population.name):
         sums = weighted_sums(connection, channel_maxima(network, connection.source))
         reach += np.stack([side.reshape(channels, -1).max(axis=1) for side in sums])
-    worst = int(reach.max())
+    steps = min(network.timesteps, MAX_DECAY / population.decay_u) if population.decay_u else network.timesteps
+    worst = int(reach.max() * steps)
     if worst < CURRENT_LIMIT:
         return []
     channel = int(reach.max(axis=0).argmax())
+    summed = "the synaptic sum" if population.decay_u == MAX_DECAY else "the current, summed over the steps,"
     return [
-        f"population '{population.name}': the synaptic sum can reach {worst} (channel {channel}), allowed is less than "
+        f"population '{population.name}': {summed} can reach {worst} (channel {channel}), allowed is less than "
         f"{CURRENT_LIMIT}; scale its weights, bias and threshold down together"
     ]

@@ -25,7 +25,7 @@ def layer_rows(
             "synapses": measured[population.name]["synapses"],
             "weight_min": int(connection.weight.min()),
             "weight_max": int(connection.weight.max()),
-            "threshold": int(population.threshold),
+            "threshold": int(population.threshold.max()),
             "bias_min": 0 if bias is None else int(bias.min()),
             "bias_max": 0 if bias is None else int(bias.max()),
             "decay_u": population.decay_u,
@@ -43,10 +43,14 @@ def layer_rows(
 
 @dataclass(frozen=True)
 class Scores:
-    """Test accuracy of float student and integer network, and the share of equal predictions."""
+    """Test accuracy of the float network, called `network`, and of the integers, and the share of equal predictions.
 
-    student: float
-    quantised: float
+    The accuracies are None where the images have no labels.
+    """
+
+    network: str
+    float_accuracy: float | None
+    quantised: float | None
     agreement: float
     samples: int
 
@@ -54,14 +58,17 @@ class Scores:
 def waterfall_rows(
     teacher: dict[str, Any] | None, test: int, scores: Scores, lava: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Teacher, float student, integers, Lava: accuracy and how many of the `test` images each one saw."""
-    note = f"same prediction as the float student on {scores.agreement:.2%} of the images"
+    """Teacher, float network, integers, Lava: accuracy and how many images each one saw, the teacher `test` of them."""
+    note = f"same prediction as the {scores.network} on {scores.agreement:.2%} of the images"
     rows: list[dict[str, Any]] = []
     if teacher is not None:
         rows.append({"stage": "teacher", "accuracy": teacher["accuracy"], "samples": test, "note": teacher["model"]})
-    rows.append({"stage": "float student", "accuracy": scores.student, "samples": scores.samples, "note": None})
+    rows.append({
+        "stage": scores.network, "accuracy": scores.float_accuracy, "samples": scores.samples, "note": None,
+    })  # fmt: skip
     rows.append({"stage": "quantised", "accuracy": scores.quantised, "samples": scores.samples, "note": note})
     if lava["status"] != "skipped":
-        same = f"the simulator on the same images: {lava['simulator_accuracy']:.2%}"
+        ours = lava["simulator_accuracy"]
+        same = None if ours is None else f"the simulator on the same images: {ours:.2%}"
         rows.append({"stage": "lava", "accuracy": lava["accuracy"], "samples": lava["samples"], "note": same})
     return rows

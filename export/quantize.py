@@ -54,14 +54,17 @@ class Quantized:
 def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] = ()) -> Quantized:
     """Quantise a pooled-away NIR chain `Input, (Conv2d | Affine | Flatten, LIF)*, Affine, Output`.
 
+    An LIF may be an IF or a CubaLIF as well, and an integrator (LI, I, CubaLI) may follow the last layer: then the
+    membrane that it leaves at a step is the answer, instead of the sum of all logits so far.
+
     `clip` in (0, 1] sets the largest weight that is kept, relative to the largest there is; smaller
     values round finer and clip more. `graph.metadata` needs `dt` (seconds) and `timesteps`; integers
     0..`input_maximum`, of which 1 is `input_unit`, stand for the graph's float input: unless given,
     pixels 0..255 for [0, 1]. Raises NeurokdError naming the layer that cannot be held, e.g. a
-    population whose neurons differ in threshold.
+    population whose neurons differ in their time constant.
     """
     timesteps, dt = int(graph.metadata["timesteps"]), float(graph.metadata["dt"])
-    encoding = _encoding(graph)
+    encoding = encoding_of(graph)
     layers = float_layers(graph, dt, encoding)
     populations: list[Population] = []
     connections: list[Connection] = []
@@ -93,7 +96,8 @@ def quantize(graph: nir.NIRGraph, *, clip: float = 1.0, labels: tuple[str, ...] 
     return Quantized(network, tuple(scales))
 
 
-def _encoding(graph: nir.NIRGraph) -> Encoding:
+def encoding_of(graph: nir.NIRGraph) -> Encoding:
+    """Which integers stand for the input of `graph`, by its metadata; NeurokdError where the chip takes none such."""
     maximum = int(graph.metadata.get("input_maximum", PIXELS.maximum))
     unit = float(graph.metadata.get("input_unit", PIXELS.unit))
     if not 1 <= maximum <= MAX_INPUT or not 0.0 < unit < math.inf:
@@ -106,32 +110,42 @@ def _encoding(graph: nir.NIRGraph) -> Encoding:
 def _scale(layer: FloatLayer, clip: float, timesteps: int) -> tuple[float, str, bool]:
     """The largest scale within all limits, the limit that binds, and whether a bias plane is used."""
     per_output = layer.weight.reshape(layer.weight.shape[0], -1)
-    steps = timesteps if layer.neuron is None else 1  # the read-out sums over the steps
+    steps = _steps_summed(layer, timesteps)
     peak_bias = float(np.abs(layer.bias).max())
     current = np.maximum(per_output.clip(min=0).sum(1), (-per_output).clip(min=0).sum(1)) * layer.input_max
     limits = {"weight bits": MAX_WEIGHT / (clip * float(np.abs(layer.weight).max()))}
-    if layer.neuron is not None:
-        limits["threshold"] = MAX_THRESHOLD / layer.threshold
+    if layer.threshold is not None:
+        limits["threshold"] = MAX_THRESHOLD / float(layer.threshold.max())
     scale = min(limits.values())
     plane = _can_widen(layer) and peak_bias * min(scale, CURRENT_LIMIT / float(current.max())) > MAX_BIAS
     if plane:  # the plane's share of the bias is a current too
         current = current + np.abs(layer.bias)
         limits["bias"] = (MAX_WEIGHT * CONSTANT) / max(peak_bias, 1e-12)
     else:
-        current = current + (np.abs(layer.bias) if layer.neuron is None else 0.0)
+        current = current + (np.abs(layer.bias) if layer.threshold is None else 0.0)
         limits["bias"] = MAX_BIAS / max(peak_bias, 1e-12)
     limits["current"] = (CURRENT_LIMIT - 1) / steps / float(current.max())
     limited_by = min(limits, key=lambda key: limits[key])
     return limits[limited_by], limited_by, plane
 
 
-def _reach(layer: FloatLayer, population: Population, connection: Connection, timesteps: int) -> int:
-    """The largest sum that the integers can make: in one step, or over all steps for the read-out."""
+def _steps_summed(layer: FloatLayer, timesteps: int) -> float:
+    """How many times its largest sum a current or, in a read-out, a membrane can reach: a geometric series."""
+    membrane = _series(layer.decay_v, timesteps) if layer.threshold is None else 1.0
+    return _series(layer.decay_u, timesteps) * membrane
+
+
+def _series(decay: int, timesteps: int) -> float:
+    return min(float(timesteps), MAX_DECAY / decay) if decay else float(timesteps)
+
+
+def _reach(layer: FloatLayer, population: Population, connection: Connection, timesteps: int) -> float:
+    """The largest current that the integers can make or, for the read-out, the largest membrane."""
     weight = connection.weight.reshape(connection.weight.shape[0], -1)
     sums = np.maximum(weight.clip(min=0).sum(axis=1), -weight.clip(max=0).sum(axis=1)) * layer.input_max
-    if layer.neuron is not None:
-        return int(sums.max())
-    return timesteps * int((sums + (0 if population.bias is None else np.abs(population.bias))).max())
+    if layer.threshold is None:
+        sums = sums + (0 if population.bias is None else np.abs(population.bias))
+    return _steps_summed(layer, timesteps) * int(sums.max())
 
 
 def _can_widen(layer: FloatLayer) -> bool:
@@ -150,14 +164,15 @@ def _integers(layer: FloatLayer, source: str, scale: float, plane: bool) -> tupl
     if plane:
         coarse, bias = split_bias(bias)
         weight = widen(layer.name, weight, coarse, layer.image[1:], geometry)
-    threshold = MAX_THRESHOLD if layer.neuron is None else round(layer.threshold * scale)
-    if threshold < 1:
+    wanted_threshold = np.array(MAX_THRESHOLD) if layer.threshold is None else np.round(layer.threshold * scale)
+    threshold: IntArray = wanted_threshold.astype(np.int64)
+    if threshold.min() < 1:
         raise NeurokdError(f"layer '{layer.name}': its weights are too large beside its threshold (scale {scale:g})")
     population = Population(
         name=layer.name,
         shape=layer.shape,
-        threshold=np.array(threshold),
-        decay_u=MAX_DECAY,
+        threshold=threshold,
+        decay_u=layer.decay_u,
         decay_v=layer.decay_v,
         bias=bias if bias.any() else None,
     )

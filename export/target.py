@@ -7,8 +7,8 @@ from neurokd.errors import NeurokdError
 from neurokd.export.network import CURRENT_LIMIT, MAX_BIAS, MAX_INPUT, MAX_THRESHOLD, MAX_WEIGHT
 
 LAYERS = (
-    "Conv2d", "Linear", "Affine", "BatchNorm1d", "BatchNorm2d", "LIF", "IF", "Scale",
-    "AvgPool2d", "AdaptiveAvgPool2d", "Flatten", "Dropout", "Dropout2d", "Identity",
+    "Conv2d", "Linear", "Affine", "BatchNorm1d", "BatchNorm2d", "LIF", "IF", "CubaLIF",
+    "LI", "I", "CubaLI", "Scale", "AvgPool2d", "AdaptiveAvgPool2d", "Flatten", "Dropout", "Dropout2d", "Identity",
 )  # fmt: skip
 """Kinds of layers that the export turns into integers, by their class in torch.nn and in NIR."""
 

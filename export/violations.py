@@ -1,5 +1,6 @@
 """What is wrong with one layer: each function looks for one thing and says in a noun phrase what it found."""
 
+import nir
 import numpy as np
 from torch import nn
 
@@ -26,12 +27,20 @@ def foreign_layer(layer: Layer, target: Target) -> str | None:
     return f"function '{layer.kind}'{_after(layer)}" if _is_function(layer) else layer.kind
 
 
+def recurrent(layer: Layer, target: Target) -> str | None:
+    """An input that depends on the layer's own output."""
+    own = [source for source in layer.sources if _reads_from(source, layer)]
+    return f"recurrent connection from {_name(own[0])}" if own and len(layer.sources) > 1 else None
+
+
 def joined_branches(layer: Layer, target: Target) -> str | None:
     """Several outputs that meet: a residual or spike-element-wise addition, a concatenation, a product."""
     tensors = _tensors(layer)
-    if layer.role == "output" or len(tensors) < 2 or target.branches:
+    if layer.role == "output" or len(tensors) < 2 or target.branches or recurrent(layer, target):
         return None
     sources = " and ".join(_name(source) for source in tensors)
+    if isinstance(layer.op, nir.NIRNode):
+        return f"sum of {sources} at {layer.kind.removeprefix('nir.')}"
     if layer.kind == "add":
         return f"{'spike-element-wise' if _carries_spikes(layer) else 'residual'} addition of {sources}"
     return f"{_NAMES.get(layer.kind, layer.kind)} of {sources}"
@@ -41,6 +50,8 @@ def forked_output(layer: Layer, target: Target) -> str | None:
     """An output that feeds several layers, unless they meet again: then that is what is wrong."""
     readers = layer.readers
     if layer.role in ("output", "nothing") or len(readers) < 2 or target.branches:
+        return None
+    if any(_reads_from(layer, reader) for reader in readers):  # a recurrent connection, named where it ends
         return None
     if set.intersection(*(_meetings(reader) for reader in readers)):
         return None
@@ -85,7 +96,11 @@ def flat_input(layer: Layer, target: Target) -> str | None:
 
 
 def partial_flatten(layer: Layer, target: Target) -> str | None:
-    """Flattening of some axes only."""
+    """Flattening of some axes only; NIR's axes are counted with the batch by some frameworks, without by others."""
+    if isinstance(layer.op, nir.Flatten) and layer.input_shape is not None:
+        last, dims = len(layer.input_shape), (int(layer.op.start_dim), int(layer.op.end_dim))
+        whole = dims[0] in (0, 1, -last) and dims[1] in (-1, last - 1, last)
+        return None if whole else f"flattening of axes {dims[0]} to {dims[1]} of {last}"
     if not isinstance(layer.op, nn.Flatten):
         return None
     dims = (layer.op.start_dim, layer.op.end_dim)
@@ -124,7 +139,7 @@ def pooling_windows(layer: Layer, target: Target) -> str | None:
 def pooling_place(layer: Layer, target: Target) -> str | None:
     """Pooling that no convolution or linear layer follows, into which it could be folded."""
     after = layer.after
-    if layer.role != "pool" or after is None or after.role not in ("neurons", "output"):
+    if layer.role != "pool" or after is None or after.role not in ("neurons", "integrator", "output"):
         return None
     return f"average pooling before {_name(after)}"
 
@@ -132,7 +147,7 @@ def pooling_place(layer: Layer, target: Target) -> str | None:
 def scale_place(layer: Layer, target: Target) -> str | None:
     """A scale that no weights follow, into which it could be folded."""
     before, after = layer.before, layer.after
-    if layer.role != "scale" or after is None or after.role not in ("neurons", "output"):
+    if layer.role != "scale" or after is None or after.role not in ("neurons", "integrator", "output"):
         return None
     return f"scale before {_name(after)}" if before is not None and before.role == "weights" else None
 
@@ -164,9 +179,24 @@ def readout(layer: Layer, target: Target) -> str | None:
     before = layer.before
     if layer.role != "output" or len(layer.sources) != 1 or before is None or before.role == "other":
         return None
-    if before.role != "weights":
+    if before.role not in ("weights", "integrator"):
         return f"network that ends in {_name(before)} ({before.kind})"
     return None if layer.shape is None or len(layer.shape) == 1 else f"network with logits of shape {layer.shape}"
+
+
+def integrator_place(layer: Layer, target: Target) -> str | None:
+    """A membrane that never spikes anywhere but behind the last weights."""
+    before, after = layer.before, layer.after
+    if layer.role != "integrator" or before is None or after is None:
+        return None
+    if after.role != "output":
+        return f"{layer.kind} before {_name(after)}"
+    return None if before.role in ("weights", "other") else f"{layer.kind} that follows {_name(before)}"
+
+
+def channel_thresholds(layer: Layer, target: Target) -> str | None:
+    """Thresholds that differ from channel to channel."""
+    return "thresholds that differ by channel" if layer.neurons is not None and layer.neurons.per_channel else None
 
 
 def reset(layer: Layer, target: Target) -> str | None:
@@ -207,9 +237,23 @@ def neuron_parameters(layer: Layer, target: Target) -> str | None:
         return None
     wrong = [f"rest potential {neurons.rest:g}"] if neurons.rest else []
     wrong += [f"decay {neurons.decay:g}"] if not 0.0 <= neurons.decay <= 1.0 else []
+    wrong += [f"decay {neurons.synapse:g} of the current"] if not 0.0 <= neurons.synapse <= 1.0 else []
     wrong += [f"threshold {neurons.threshold:g}"] if not neurons.threshold > 0.0 else []
-    wrong += [f"gain {neurons.gain:g}"] if not neurons.gain > 0.0 else []
+    wrong += [f"gain {neurons.gain:g}"] if not 0.0 < neurons.gain < np.inf else []
+    wrong += ["a step longer than the time constant"] if min(neurons.decay, neurons.synapse) < 0.0 else []
     return "neurons with " + " and ".join(wrong) if wrong else None
+
+
+def _reads_from(layer: Layer, source: Layer) -> bool:
+    """Whether the output of `source` reaches `layer`, or is its own."""
+    seen, waiting = {id(layer)}, [layer]
+    while waiting:
+        here = waiting.pop()
+        if here is source:
+            return True
+        waiting += [before for before in here.sources if id(before) not in seen]
+        seen |= {id(before) for before in here.sources}
+    return False
 
 
 def _tensors(layer: Layer) -> list[Layer]:

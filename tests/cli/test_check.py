@@ -168,7 +168,7 @@ def test_a_nir_file_of_others_lists_what_is_not_supported(project: Path, capsys:
     nir.write(project / "other.nir", nir.NIRGraph(nodes, edges, type_check=False))
     assert neurokd(["check", "other.nir", "--json"]) == 1
     found = {(f["layer"], f["rule"]) for f in json.loads(capsys.readouterr().out)["findings"]}
-    assert {("fc", "branches"), ("cuba", "layer"), ("", "metadata")} <= found
+    assert {("fc", "recurrent"), ("cuba", "neuron"), ("", "metadata")} <= found
 
 
 def _truncate(path: Path) -> None:

@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_nothing_half_written(project: Path, size: int) -> No
 @pytest.mark.parametrize(
     ("arguments", "where"),
     [
-        (["export", "--lava", "off"], "neurokd.export.bundle.simulate"),
+        (["export", "--lava", "off"], "neurokd.export.artefact.simulate"),
         (["simulate"], "neurokd.hardware.simulator.simulate"),
         (["report"], "neurokd.report.write.write_report"),
         (["doctor"], "neurokd.hardware.lava.environment.status"),

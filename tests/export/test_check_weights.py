@@ -79,8 +79,23 @@ def _lif(size: int = 3, **changes: object) -> nir.LIF:
     return nir.LIF(**{key: np.broadcast_to(np.float32(value), size).copy() for key, value in values.items()})
 
 
+def _li(size: int = 2, **changes: float) -> nir.LI:
+    values = {"tau": 2e-3, "r": 1.0, "v_leak": 0.0} | changes
+    return nir.LI(**{key: np.full(size, value) for key, value in values.items()})
+
+
+def _cuba(**changes: float) -> nir.CubaLIF:
+    values = {"tau_syn": 2e-3, "tau_mem": 4e-3, "r": 1.0, "v_leak": 0.0, "v_threshold": 1.0} | changes
+    return nir.CubaLIF(**{key: np.full(3, value) for key, value in values.items()})
+
+
+def _soft() -> nir.IF:
+    return nir.IF(np.full(3, 1e3), np.ones(3), metadata={"reset_mechanism": "subtract"})
+
+
 INPUT, OUTPUT = ("in", nir.Input(np.array([4]))), ("out", nir.Output(np.array([2])))
 FIRST, LAST = ("fc1", nir.Affine(np.ones((3, 4)), np.zeros(3))), ("fc2", nir.Affine(np.ones((2, 3)), np.zeros(2)))
+BIASED = ("fc1", nir.Affine(np.ones((3, 4)), np.ones(3)))
 SCALE = ("value", nir.Scale(np.full(3, 2.0)))
 
 
@@ -90,13 +105,29 @@ SCALE = ("value", nir.Scale(np.full(3, 2.0)))
         (_nir(INPUT, FIRST, ("lif", _lif()), LAST, OUTPUT), []),
         (_nir(INPUT, FIRST, ("lif", _lif()), SCALE, LAST, OUTPUT), []),
         (_nir(INPUT, FIRST, ("if", nir.IF(np.full(3, 1e3), np.ones(3), np.zeros(3))), LAST, OUTPUT), []),
-        (_nir(INPUT, FIRST, ("lif", _lif(v_threshold=[1, 2, 3])), LAST, OUTPUT), [("lif", "one population")]),
+        (_nir(INPUT, FIRST, ("lif", _lif(v_threshold=[1, 2, 3])), LAST, OUTPUT), [("lif", "channel thresholds")]),
+        (_nir(INPUT, FIRST, ("lif", _lif(tau=[2e-3, 3e-3, 4e-3])), LAST, OUTPUT), [("lif", "one population")]),
         (_nir(INPUT, FIRST, ("lif", _lif(v_reset=0.5)), LAST, OUTPUT), [("lif", "neuron")]),
         (_nir(INPUT, FIRST, ("lif", _lif(tau=5e-4)), LAST, OUTPUT), [("lif", "neuron")]),
         (_nir(INPUT, FIRST, ("lif", _lif(v_threshold=0.0)), LAST, OUTPUT), [("lif", "neuron")]),
         (_nir(INPUT, FIRST, SCALE, ("lif", _lif()), LAST, OUTPUT), [("value", "scale place")]),
         (_nir(INPUT, FIRST, ("lif", _lif()), ("v", nir.Scale(np.arange(3.0))), LAST, OUTPUT), [("v", "scale values")]),
         (_nir(INPUT, FIRST, ("lif", _lif()), ("fc2", nir.Linear(np.ones((2, 3)))), OUTPUT), [("fc2", "layer")]),
+        (_nir(INPUT, FIRST, ("lif", _lif()), LAST, ("li", _li()), OUTPUT), []),
+        (_nir(INPUT, FIRST, ("li", _li(3)), LAST, OUTPUT), [("li", "integrator place")]),
+        (_nir(INPUT, FIRST, ("lif", _lif()), LAST, ("li", _li(v_leak=1.0)), OUTPUT), [("li", "neuron")]),
+        (_nir(INPUT, FIRST, ("lif", _lif(5)), LAST, OUTPUT), [("lif", "shapes")]),
+        (_nir(INPUT, FIRST, ("if", _soft()), LAST, OUTPUT), [("if", "reset")]),
+        (_nir(INPUT, FIRST, ("cuba", _cuba()), LAST, OUTPUT), []),
+        (_nir(INPUT, BIASED, ("cuba", _cuba()), LAST, OUTPUT), [("fc1", "filtered bias")]),
+        (_nir(INPUT, FIRST, ("cuba", _cuba(tau_syn=5e-4)), LAST, OUTPUT), [("cuba", "neuron")]),
+        (_nir(INPUT, FIRST, ("lif", _lif()), LAST, OUTPUT, edges=[
+            ("in", "fc1"), ("fc1", "lif"), ("lif", "fc1"), ("lif", "fc2"), ("fc2", "out"),
+        ]), [("fc1", "recurrent")]),
+        (_nir(INPUT, FIRST, ("lif", _lif()), ("late", nir.Delay(np.ones(3))), LAST, OUTPUT), [("late", "layer")]),
+        (_nir(("in", nir.Input(np.array([1 << 25]))), ("pool", nir.Flatten(None, 0)), OUTPUT), [
+            ("", "size"), ("pool", "size"), ("", "size"), ("", "read-out"),
+        ]),
         (_nir(INPUT, ("fc1", nir.Affine(np.ones((3, 5)), np.zeros(3))), ("lif", _lif()), LAST, OUTPUT), [
             ("fc1", "shapes"),
         ]),

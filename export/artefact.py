@@ -1,0 +1,108 @@
+"""The parts of an artefact that every export writes: the two networks, and a manifest of what they do."""
+
+import hashlib
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from neurokd.data.images import ImageSet
+from neurokd.export.calibrate import Calibration, FloatArray
+from neurokd.export.manifest import Scores, layer_rows, waterfall_rows
+from neurokd.export.network import LoihiNetwork
+from neurokd.export.netx import read_netx, write_netx
+from neurokd.export.witness import Witness, witness
+from neurokd.hardware.activity import measure_activity
+from neurokd.hardware.energy import estimate_energy
+from neurokd.hardware.simulator import simulate
+from neurokd.runs import environment, now
+
+CALIBRATION_SAMPLES = 512
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """`samples`: test images for the quantised network (None: all); `lava`: how the witness is asked."""
+
+    samples: int | None = None
+    lava: Witness = field(default_factory=Witness)
+    data_root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the integers are held against: the answers `[B, classes]` of the float `network` to `images`.
+
+    `labelled`: the images have true labels. `teacher` is its entry in `result.json`, if it has one, measured on
+    `teacher_samples` images.
+    """
+
+    network: str
+    answers: FloatArray
+    images: ImageSet
+    labelled: bool = True
+    teacher: dict[str, Any] | None = None
+    teacher_samples: int = 0
+
+
+def write_networks(folder: Path, graph: nir.NIRGraph, network: LoihiNetwork) -> LoihiNetwork:
+    """Write `network.nir` and `network.net` and return what the latter says: from here on that is what runs."""
+    memory = io.BytesIO()  # libhdf5 crashes on a disk that fills up, so it never writes to one
+    nir.write(memory, graph)
+    (folder / "network.nir").write_bytes(memory.getvalue())
+    write_netx(network, folder / "network.net")
+    return read_netx(folder / "network.net")
+
+
+def measure(
+    network: LoihiNetwork, folder: Path, calibration: Calibration, reference: Reference, lava: Witness
+) -> dict[str, Any]:
+    """The manifest of `network`, which lies in `folder`: run it on the images, on Lava as well, and compare."""
+    images = reference.images
+    labels = images.labels.numpy() if reference.labelled else None
+    frames = network.input.encode(images.images[:].numpy())
+    trace = simulate(network, frames, record="counts")
+    predicted, wanted = trace.predictions()[-1], reference.answers.argmax(axis=1)
+    activity = measure_activity(network, trace)
+    seen = witness(network, folder / "network.net", frames, labels, lava)
+    agreement = float((predicted == wanted).mean())
+    scores = Scores(reference.network, _share(wanted, labels), _share(predicted, labels), agreement, len(images))
+    return {
+        "format": 1,
+        "created": now(),
+        "target": "loihi2",
+        "network": "network.net",
+        "sha256": hashlib.sha256((folder / "network.net").read_bytes()).hexdigest(),
+        "timesteps": network.timesteps,
+        "input": {
+            "shape": list(network.input.shape), "kind": network.input.kind, "constant": network.input.constant,
+            "maximum": network.input.maximum,
+        },
+        "layers": layer_rows(network, calibration, activity.to_json(), dict(trace.saturated)),
+        "calibration": {
+            "part": "training images", "samples": calibration.samples, "clip": calibration.clip,
+            "agreement": {str(clip): share for clip, share in calibration.agreement.items()},
+        },
+        "waterfall": waterfall_rows(reference.teacher, reference.teacher_samples, scores, seen),
+        "accuracy_per_step": [] if labels is None else trace.accuracy(labels),
+        "verification": {"lava": seen},
+        "activity": activity.to_json(),
+        "energy": estimate_energy(activity, reference.teacher["macs"] if reference.teacher else None),
+        "environment": environment(),
+    }  # fmt: skip
+
+
+def first_images(images: ImageSet, samples: int | None) -> ImageSet:
+    """The first `samples` images, or all."""
+    if samples is None or samples >= len(images):
+        return images
+    return images.subset(torch.arange(samples))
+
+
+def _share(predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64] | None) -> float | None:
+    return None if labels is None else float((predicted == labels).mean())

@@ -1,0 +1,116 @@
+"""The artefact of a NIR file that any framework may have saved: read, rewritten, quantised, verified."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nir
+
+from neurokd.data.images import ImageSet
+from neurokd.errors import NeurokdError
+from neurokd.export.artefact import ExportOptions, Reference, first_images, measure, write_networks
+from neurokd.export.calibrate import Calibration, FloatArray, calibrate
+from neurokd.export.chain import chain_of
+from neurokd.export.contract import RULES, WEIGHT_RULES, look_at
+from neurokd.export.layers_of_nir import layers_of_nir
+from neurokd.export.nir_chain import common_nodes, fold
+from neurokd.export.nir_data import NirData, data_config, load_nir_data, random_data
+from neurokd.export.nir_float import float_answers
+from neurokd.export.nir_io import read_nir
+from neurokd.export.nir_time import timed
+from neurokd.export.passes.infer_shapes import infer_shapes
+from neurokd.export.quantize import encoding_of, quantize
+from neurokd.export.target import find_target
+from neurokd.files import atomic_folder, write_json
+
+LISTED = 5  # violations in one message
+
+
+@dataclass(frozen=True)
+class NirOptions:
+    """`calibrate` is a data set or a recipe file; `dt` (seconds) and `timesteps` replace those of the file."""
+
+    out: Path | None = None
+    calibrate: str | None = None
+    dt: float | None = None
+    timesteps: int | None = None
+    export: ExportOptions = field(default_factory=ExportOptions)
+
+
+def nir_folder(path: Path, out: Path | None = None) -> Path:
+    """Where the artefact of the file `path` goes: `out`, or `NAME-export` beside it.
+
+    Raises NeurokdError for a folder that holds something else, which an export would replace.
+    """
+    folder = out or path.with_name(f"{path.stem}-export")
+    if folder.exists() and not (folder / "manifest.json").is_file() and not _empty(folder):
+        raise NeurokdError(f"'{folder}': exists and holds no artefact, so it is not replaced; give another --out")
+    return folder
+
+
+def export_nir(path: Path, options: NirOptions | None = None) -> dict[str, Any]:
+    """Export the NIR file `path` into `nir_folder(path, options.out)` and return the manifest.
+
+    Without data the weights are not clipped, and the integers are compared with the float graph on random inputs.
+    Raises NeurokdError for a file that is damaged or hostile, a graph without `dt` or `timesteps`, and every node
+    that keeps it from loihi2, by name. A mismatch with Lava does not raise: it stands in the manifest.
+    """
+    options = options or NirOptions()
+    out = nir_folder(path, options.out)
+    graph = read_nir(path)
+    try:
+        graph, data = _prepared(timed(graph, options.dt, options.timesteps), options)
+        calibration = _calibrate(graph, data)
+        test = first_images(data.test, options.export.samples)
+        reference = Reference("float graph", _answers(graph, test, data), test, labelled=data.train is not None)
+        with atomic_folder(out) as folder:
+            network = write_networks(folder, graph, calibration.quantized.network)
+            manifest = measure(network, folder, calibration, reference, options.export.lava)
+            manifest["source"] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            manifest["calibration"]["part"] = "training images" if data.train else "none: compared on random inputs"
+            write_json(folder / "manifest.json", manifest)
+    except NeurokdError as error:
+        raise type(error)(f"'{path}': {error}") from error
+    return manifest
+
+
+def _prepared(graph: nir.NIRGraph, options: NirOptions) -> tuple[nir.NIRGraph, NirData]:
+    """The graph in our nodes, with shapes and the encoding of its input, and the data; or all that is in the way."""
+    encoding, data = encoding_of(graph), None
+    if options.calibrate is not None:
+        data = load_nir_data(data_config(options.calibrate), graph.metadata["timesteps"], options.export.data_root)
+        if "input_maximum" in graph.metadata and encoding != data.encoding:
+            raise NeurokdError(f"graph: its inputs are {encoding}, the data's {data.encoding}; use the data it is for")
+        encoding = data.encoding
+    graph = common_nodes(graph, data.shape if data else None)
+    graph.metadata |= {"input_maximum": encoding.maximum, "input_unit": encoding.unit}
+    findings = look_at(layers_of_nir(graph), find_target("loihi2"), RULES + WEIGHT_RULES)
+    violations = [finding.text for finding in findings if finding.severity == "error"]
+    if violations:
+        more = f"; and {len(violations) - LISTED} more, see neurokd check" if len(violations) > LISTED else ""
+        raise NeurokdError("; ".join(violations[:LISTED]) + more)
+    graph = infer_shapes(graph)
+    return graph, data or random_data(_image(graph), encoding)
+
+
+def _image(graph: nir.NIRGraph) -> tuple[int, int, int]:
+    channels, height, width = chain_of(graph)[0][1].input_type["input"]
+    return int(channels), int(height), int(width)
+
+
+def _calibrate(graph: nir.NIRGraph, data: NirData) -> Calibration:
+    if data.train is None:
+        return Calibration(quantize(fold(graph)), 1.0, {}, 0)
+    return calibrate(fold(graph), _answers(graph, data.train, data), data.train, data.labels)
+
+
+def _answers(graph: nir.NIRGraph, images: ImageSet, data: NirData) -> FloatArray:
+    answers = float_answers(graph, images, data.encoding.unit)
+    if data.labels and answers.shape[1] != len(data.labels):
+        raise NeurokdError(f"graph: {answers.shape[1]} outputs, the data have {len(data.labels)} classes")
+    return answers
+
+
+def _empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())

@@ -1,0 +1,128 @@
+"""Run a NIR chain in floating point: the reference of which the integers are an approximation."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from neurokd.data.images import ImageSet
+from neurokd.errors import NeurokdError
+from neurokd.export.chain import chain_of
+from neurokd.export.euler import Integrator, Spiking, euler_step
+from neurokd.export.layers_of_nir import layers_of_nir
+
+MAX_VALUES = 1 << 26  # of the largest layer over all steps of a batch: 256 MiB
+
+
+@dataclass(frozen=True)
+class FloatTrace:
+    """One run. `spikes[name]` is bool `[T, B, *shape]` for every population.
+
+    `answer` is `[T, B, classes]`: after each step the sum of all logits so far or, of a chain that ends in an
+    integrator (LI, I, CubaLI), its membrane `v[t]`.
+    """
+
+    spikes: dict[str, torch.Tensor]
+    answer: torch.Tensor
+
+
+@torch.no_grad()
+def run_float(graph: nir.NIRGraph, inputs: torch.Tensor) -> FloatTrace:
+    """Run the chain `graph` on `inputs` `[T, B, *shape]`, or `[1, B, *shape]` for the same at every step.
+
+    Every node computes its NIR equation, those in time by one Euler step of `graph.metadata["dt"]` (`euler_step`),
+    all neurons with their own parameters, in the precision of `inputs`. Layers see the spikes of their own step.
+    Raises NeurokdError naming a node that is not known here, or whose parameters do not fit its input.
+    """
+    dt, steps = float(graph.metadata["dt"]), int(graph.metadata["timesteps"])
+    spikes: dict[str, torch.Tensor] = {}
+    x, integrated = inputs, False
+    for name, node in chain_of(graph):
+        try:
+            if isinstance(node, Spiking | Integrator):
+                x = _in_time(node, x, steps, dt)
+                integrated = isinstance(node, Integrator)
+                spikes |= {} if integrated else {name: x.bool()}
+            elif isinstance(node, nir.Threshold):
+                x = _like(node.threshold, x).lt(x).to(x.dtype)
+                spikes[name] = x.expand(steps, *x.shape[1:]).bool()
+            elif not isinstance(node, nir.Input | nir.Output):
+                x = _LAYERS[type(node)](node, x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        except KeyError as error:
+            raise NeurokdError(f"layer '{name}': {type(node).__name__} cannot be run; use neurokd check") from error
+        except RuntimeError as error:
+            first = str(error).splitlines()[0]
+            raise NeurokdError(f"layer '{name}': cannot run on an input of {tuple(x.shape[2:])}: {first}") from error
+    x = x.expand(steps, *x.shape[1:])
+    return FloatTrace(spikes, x if integrated else x.cumsum(0))
+
+
+def _in_time(node: Spiking | Integrator, x: torch.Tensor, steps: int, dt: float) -> torch.Tensor:
+    """Spikes, or the membrane of an integrator, `[T, B, *shape]`."""
+    step = euler_step(node, dt)
+    keep_u, keep_v, gain = (_like(values, x) for values in (1.0 - step.forget_u, 1.0 - step.forget_v, step.gain))
+    threshold = _like(node.v_threshold, x) if isinstance(node, Spiking) else None
+    u, v = torch.zeros_like(x[0]), torch.zeros_like(x[0])
+    out = x.new_empty((steps, *x.shape[1:]))
+    for t in range(steps):
+        u = keep_u * u + gain * x[t if len(x) > 1 else 0]
+        v = keep_v * v + u
+        if threshold is None:
+            out[t] = v
+            continue
+        fired = v > threshold
+        out[t] = fired
+        v = v.masked_fill(fired, 0.0)
+    return out
+
+
+def _like(values: Any, x: torch.Tensor) -> torch.Tensor:
+    return torch.as_tensor(np.asarray(values, np.float64)).to(x.dtype)
+
+
+def _conv(node: Any, x: torch.Tensor) -> torch.Tensor:
+    convolve = F.conv1d if isinstance(node, nir.Conv1d) else F.conv2d
+    size = 1 if isinstance(node, nir.Conv1d) else 2
+    stride, dilation = _sizes(node.stride, size), _sizes(node.dilation, size)
+    padding = node.padding if isinstance(node.padding, str) else _sizes(node.padding, size)
+    bias = _like(node.bias, x)
+    return convolve(x, _like(node.weight, x), bias, stride, padding, dilation, int(node.groups))
+
+
+def _pool(node: nir.AvgPool2d | nir.SumPool2d, x: torch.Tensor) -> torch.Tensor:
+    kernel, stride, padding = (_sizes(v, 2) for v in (node.kernel_size, node.stride, node.padding))
+    return F.avg_pool2d(x, kernel, stride, padding, divisor_override=1 if isinstance(node, nir.SumPool2d) else None)
+
+
+def _sizes(values: Any, count: int) -> tuple[int, ...]:
+    return tuple(int(value) for value in np.broadcast_to(values, count))
+
+
+_LAYERS: dict[type, Callable[[Any, torch.Tensor], torch.Tensor]] = {
+    nir.Affine: lambda node, x: x @ _like(node.weight, x).T + _like(node.bias, x),
+    nir.Linear: lambda node, x: x @ _like(node.weight, x).T,
+    nir.Conv1d: _conv,
+    nir.Conv2d: _conv,
+    nir.AvgPool2d: _pool,
+    nir.SumPool2d: _pool,
+    nir.Flatten: lambda node, x: x.flatten(1),
+    nir.Scale: lambda node, x: x * _like(node.scale, x),
+}
+
+
+def float_answers(graph: nir.NIRGraph, images: ImageSet, unit: float) -> npt.NDArray[np.float64]:
+    """The answer after the last step to every one of `images`, `[B, classes]`, whose integer 1 stands for `unit`."""
+    widest = max(math.prod(layer.shape or ()) for layer in layers_of_nir(graph))
+    size = min(256, max(1, MAX_VALUES // (widest * int(graph.metadata["timesteps"]))))
+    parts = []
+    for start in range(0, len(images), size):
+        batch = images.images[start : start + size].float() * unit
+        inputs = batch.transpose(0, 1) if images.frames else batch.unsqueeze(0)
+        parts.append(run_float(graph, inputs).answer[-1])
+    return np.asarray(torch.cat(parts).numpy(), np.float64)
