@@ -38,7 +38,7 @@ class ExportOptions:
 class Reference:
     """What the integers are held against: the answers `[B, classes]` of the float `network` to `images`.
 
-    `labelled`: the images have true labels. `teacher` is its entry in `result.json`, if it has one, measured on
+    `labelled`: the images have true labels; without they are random. `teacher` is its entry in `result.json`, if it has one, measured on
     `teacher_samples` images.
     """
 
@@ -71,7 +71,9 @@ def measure(
     activity = measure_activity(network, trace)
     seen = witness(network, folder / "network.net", frames, labels, lava)
     agreement = float((predicted == wanted).mean())
-    scores = Scores(reference.network, _share(wanted, labels), _share(predicted, labels), agreement, len(images))
+    rights = (_share(wanted, labels), _share(predicted, labels))
+    inputs = "the images" if reference.labelled else "random inputs"
+    scores = Scores(reference.network, *rights, agreement, len(images), inputs)
     return {
         "format": 1,
         "created": now(),

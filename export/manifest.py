@@ -26,6 +26,7 @@ def layer_rows(
             "weight_min": int(connection.weight.min()),
             "weight_max": int(connection.weight.max()),
             "threshold": int(population.threshold.max()),
+            "threshold_min": int(population.threshold.min()),
             "bias_min": 0 if bias is None else int(bias.min()),
             "bias_max": 0 if bias is None else int(bias.max()),
             "decay_u": population.decay_u,
@@ -45,7 +46,7 @@ def layer_rows(
 class Scores:
     """Test accuracy of the float network, called `network`, and of the integers, and the share of equal predictions.
 
-    The accuracies are None where the images have no labels.
+    The accuracies are None where the samples, called `inputs`, have no labels.
     """
 
     network: str
@@ -53,13 +54,14 @@ class Scores:
     quantised: float | None
     agreement: float
     samples: int
+    inputs: str = "the images"
 
 
 def waterfall_rows(
     teacher: dict[str, Any] | None, test: int, scores: Scores, lava: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Teacher, float network, integers, Lava: accuracy and how many images each one saw, the teacher `test` of them."""
-    note = f"same prediction as the {scores.network} on {scores.agreement:.2%} of the images"
+    note = f"same prediction as the {scores.network} on {scores.agreement:.2%} of {scores.inputs}"
     rows: list[dict[str, Any]] = []
     if teacher is not None:
         rows.append({"stage": "teacher", "accuracy": teacher["accuracy"], "samples": test, "note": teacher["model"]})

@@ -6,17 +6,23 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from neurokd.errors import CheckFailed
+from neurokd.errors import CheckFailed, NeurokdError
 
 
 def export(
-    run: Annotated[str | None, typer.Argument(help="Run folder or name; default the newest in runs/.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN|MODEL.nir]", help="What to export; default the newest run in runs/.")
+    ] = None,
     target: Annotated[Literal["loihi2"], typer.Option(help="The chip.")] = "loihi2",
     samples: Annotated[int | None, typer.Option(min=1, help="Test images for the simulator; default all.")] = None,
     lava: Annotated[Literal["auto", "require", "off"], typer.Option(help="Verify with Lava if installed.")] = "auto",
     lava_samples: Annotated[int, typer.Option(min=1, help="Test images that Lava repeats.")] = 200,
     lava_fast: Annotated[bool, typer.Option("--lava-fast", help="Im2col convolution in Lava, same integers.")] = False,
     lava_timeout: Annotated[float, typer.Option(min=1.0, help="Seconds before Lava is stopped.")] = 1800.0,
+    calibrate: Annotated[str | None, typer.Option(help="MODEL.nir: a data set, or a recipe that names one.")] = None,
+    dt: Annotated[float | None, typer.Option(help="MODEL.nir: seconds per step; default those in the file.")] = None,
+    timesteps: Annotated[int | None, typer.Option(help="MODEL.nir: steps; default those in the file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="MODEL.nir: folder to write; default MODEL-export.")] = None,
     data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:
@@ -25,6 +31,16 @@ def export(
     from neurokd.export.witness import Witness
     from neurokd.runs import find_run
 
+    if run is not None and run.lower().endswith(".nir"):
+        from neurokd.cli.export_nir import export_file
+        from neurokd.export.bundle_nir import NirOptions
+
+        options = ExportOptions(samples, Witness(lava, lava_samples, lava_fast, lava_timeout), data_root)
+        export_file(Path(run), target, NirOptions(out, calibrate, dt, timesteps, options), as_json)
+        return
+    for name, value in {"calibrate": calibrate, "dt": dt, "timesteps": timesteps, "out": out}.items():
+        if value is not None:
+            raise NeurokdError(f"--{name}: is for a NIR file; a run has its own")
     found = find_run(run)
     options = ExportOptions(samples, Witness(lava, lava_samples, lava_fast, lava_timeout), data_root)
     manifest = export_run(found, options)
@@ -64,7 +80,8 @@ def _waterfall(path: Path, manifest: dict[str, Any]) -> Any:
         table.add_column(column, justify="right")
     table.add_column("note")
     for row in manifest["waterfall"]:
-        table.add_row(row["stage"], f"{row['accuracy']:.2%}", f"{row['samples']:,}", row["note"] or "")
+        accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.2%}"  # of inputs without labels
+        table.add_row(row["stage"], accuracy, f"{row['samples']:,}", row["note"] or "")
     return table
 
 
