@@ -13,8 +13,8 @@ def export(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN|MODEL.nir]", help="What to export; default the newest run in runs/.")
     ] = None,
-    target: Annotated[Literal["loihi2"], typer.Option(help="The chip.")] = "loihi2",
-    samples: Annotated[int | None, typer.Option(min=1, help="Test images for the simulator; default all.")] = None,
+    target: Annotated[Literal["loihi2", "onnx"], typer.Option(help="The chip, or ONNX graphs beside it.")] = "loihi2",
+    samples: Annotated[int | None, typer.Option(min=1, help="Test images to verify with; default all.")] = None,
     lava: Annotated[Literal["auto", "require", "off"], typer.Option(help="Verify with Lava if installed.")] = "auto",
     lava_samples: Annotated[int, typer.Option(min=1, help="Test images that Lava repeats.")] = 200,
     lava_fast: Annotated[bool, typer.Option("--lava-fast", help="Im2col convolution in Lava, same integers.")] = False,
@@ -43,14 +43,24 @@ def export(
             raise NeurokdError(f"--{name}: is for a NIR file; a run has its own")
     found = find_run(run)
     options = ExportOptions(samples, Witness(lava, lava_samples, lava_fast, lava_timeout), data_root)
+    if target == "onnx":
+        from neurokd.cli.export_onnx import export_graphs
+
+        export_graphs(found, options, as_json)
+        return
     manifest = export_run(found, options)
     if as_json:
         typer.echo(json.dumps(manifest, indent=2))
     else:
         show_manifest(found.export, manifest)
+    check_lava(found.export, manifest)
+
+
+def check_lava(path: Path, manifest: dict[str, Any]) -> None:
+    """Raise CheckFailed if Lava was asked and computed something else."""
     check = manifest["verification"]["lava"]
     if check["status"] == "failed":
-        raise CheckFailed(f"export '{found.export}': Lava and the simulator differ: {check['reason']}")
+        raise CheckFailed(f"export '{path}': Lava and the simulator differ: {check['reason']}")
 
 
 def show_manifest(path: Path, manifest: dict[str, Any]) -> None:

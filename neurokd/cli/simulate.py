@@ -11,7 +11,7 @@ from neurokd.errors import NeurokdError
 
 def simulate(
     artefact: Annotated[Path | None, typer.Argument(help="network.net or a run; default the newest run's.")] = None,
-    backend: Annotated[Literal["integer", "lava"], typer.Option(help="Who runs it.")] = "integer",
+    backend: Annotated[Literal["integer", "lava", "onnx"], typer.Option(help="Who runs it.")] = "integer",
     samples: Annotated[int | None, typer.Option(min=1, help="Test images; default all, 20 on Lava.")] = None,
     lava_fast: Annotated[bool, typer.Option("--lava-fast", help="Im2col convolution in Lava, same integers.")] = False,
     lava_timeout: Annotated[float, typer.Option(min=1.0, help="Seconds before Lava is stopped.")] = 1800.0,
@@ -26,7 +26,7 @@ def simulate(
 
     path, run = _locate(artefact)
     network = read_netx(path)
-    images = _test_images(run, samples if samples or backend == "integer" else 20, data_root)
+    images = _test_images(run, samples if samples or backend != "lava" else 20, data_root)
     frames = network.input.encode(images.images[:].numpy())
     if frames.shape[2:] != network.input.shape:
         raise NeurokdError(
@@ -34,6 +34,11 @@ def simulate(
         )
     if backend == "integer":
         trace = run_integer(network, frames, record="counts")
+    elif backend == "onnx":
+        from neurokd.export.onnx_bundle import open_verified
+        from neurokd.export.onnx_run import run_onnx
+
+        trace = run_onnx(open_verified(path), network, images.images[:].numpy(), record="counts")
     else:
         trace = run_lava(path, frames, timeout_s=lava_timeout, fast=lava_fast)
     activity = measure_activity(network, trace).to_json()
