@@ -38,8 +38,8 @@ class ExportOptions:
 class Reference:
     """What the integers are held against: the answers `[B, classes]` of the float `network` to `images`.
 
-    `labelled`: the images have true labels; without they are random. `teacher` is its entry in `result.json`, if it has one, measured on
-    `teacher_samples` images.
+    `labelled`: the images have true labels; without, they are random. `teacher` is its entry in `result.json`, if
+    it has one, measured on `teacher_samples` images.
     """
 
     network: str

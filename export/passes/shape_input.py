@@ -12,7 +12,8 @@ from neurokd.export.chain import free_name, with_nodes
 def shape_input(graph: nir.NIRGraph, shape: tuple[int, ...] | None) -> nir.NIRGraph:
     """Return `graph` with an input of `shape`, `(C, H, W)`, flattened in that order where the graph has a vector.
 
-    Without a `shape` a vector of N values becomes an image `(N, 1, 1)`, and another input stays as it is.
+    Without a `shape` a vector of N values becomes an image `(N, 1, 1)`, and another input stays as it is. A first
+    axis of 1 before a vector or an image is a batch and goes; `Conv1d` must be gone already (`conv1d_to_conv2d`).
     Raises NeurokdError for an image that the input cannot be.
     """
     inputs = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
@@ -20,6 +21,9 @@ def shape_input(graph: nir.NIRGraph, shape: tuple[int, ...] | None) -> nir.NIRGr
         return graph
     name = inputs[0]
     found = tuple(int(size) for size in graph.nodes[name].input_type["input"])
+    if len(found) in (2, 4) and found[0] == 1:  # some frameworks keep a batch of one
+        found = found[1:]
+        graph = with_nodes(graph, {**graph.nodes, name: nir.Input(np.array(found))})
     wanted = shape or (found if len(found) == 3 else (*found, 1, 1))
     if found == wanted:
         return graph

@@ -124,6 +124,12 @@ def test_a_vector_is_read_from_an_image(shape: tuple[int, ...] | None, found: tu
     same(before, after, VECTOR, VECTOR.unflatten(2, found))
 
 
+@pytest.mark.parametrize("found", [(1, 4), (1, 2, 6, 6)])
+def test_a_batch_of_one_is_no_axis(found: tuple[int, ...]) -> None:
+    after = shape_input(chain(nir.Flatten(None, 0), shape=found), None)
+    assert tuple(after.nodes["in"].input_type["input"]) == {2: (4, 1, 1), 4: (2, 6, 6)}[len(found)]
+
+
 @pytest.mark.parametrize(("have", "data"), [((4,), (1, 2, 3)), ((2, 6, 6), (1, 6, 12))])
 def test_an_image_that_does_not_fit_is_refused(have: tuple[int, ...], data: tuple[int, ...]) -> None:
     with pytest.raises(NeurokdError, match=r"layer 'in': an input of shape .* the data are"):
