@@ -18,17 +18,38 @@ from neurokd.export.onnx_graph import BATCH, write_onnx
 from neurokd.export.onnx_run import OnnxFile
 from neurokd.export.tracing import first_line
 from neurokd.inputs import to_input
+from neurokd.neurons import lif_step
+from neurokd.spiking import LIFNeurons
+from neurokd.swap import swap
 
 FLOAT_OPSET = 20  # what torch.onnx writes by default since torch 2.12
 TOLERANCE = 1e-4  # of logits: float32 in another order of summation
 
 
+class _Neurons(nn.Module):
+    """LIF neurons as plain operations, step by step, over the folded batch of `LIFNeurons`."""
+
+    def __init__(self, neurons: LIFNeurons) -> None:
+        super().__init__()
+        self.lif, self.axis = neurons.lif, neurons.axis
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Current `[B, ...]` or `[T*B, ...]` to spikes `[T*B, ...]`."""
+        currents = x.unflatten(0, (self.axis.steps_in(x), -1))
+        v = torch.full_like(currents[0], self.lif.initial * self.lif.threshold)
+        spikes = []
+        for t in range(self.axis.timesteps):
+            fired, v = lif_step(currents[0 if len(currents) == 1 else t], v, self.lif)
+            spikes.append(fired)
+        return torch.cat(spikes)
+
+
 class _FromBytes(nn.Module):
-    """The network behind what the user has: bytes of images `[B, C, H, W]` or of frames `[T, B, C, H, W]`."""
+    """A copy of the network behind what the user has: bytes of images `[B, C, H, W]` or frames `[T, B, C, H, W]`."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.model = model
+        self.model = swap(model, LIFNeurons, lambda path, neurons: _Neurons(neurons))[0]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of every step `[T, B, classes]`."""
@@ -40,7 +61,7 @@ def export_onnx_float(model: nn.Module, shape: tuple[int, ...], path: Path) -> N
 
     Input: "input", uint8 pixels `[B, C, H, W]` or counts `[T, B, C, H, W]`, as the data set holds them; scaling
     to [0, 1] is part of the graph. Output: "logits" `[T, B, classes]` of every step, not summed, of an ANN
-    `[1, B, classes]`. The weights lie in the file. `model` is put into evaluation mode.
+    `[1, B, classes]`. The weights lie in the file. `model` is left as it is; the file is of its evaluation mode.
     Raises NeurokdError for a model that torch.onnx cannot export.
     """
     batch_axis = len(shape) - 3
@@ -54,7 +75,7 @@ def export_onnx_float(model: nn.Module, shape: tuple[int, ...], path: Path) -> N
                 dynamic_shapes=({batch_axis: torch.export.Dim(BATCH)},),
             )  # fmt: skip
     except Exception as error:  # whatever a user's forward raises when torch traces it
-        raise NeurokdError(f"model {type(model).__name__}: torch.onnx cannot export it: {first_line(error)}") from error
+        raise NeurokdError(f"model {type(model).__name__}: torch.onnx cannot export it: {_reason(error)}") from error
     if program is None:
         raise NeurokdError(f"model {type(model).__name__}: torch.onnx gave no program; use torch 2.12 or later")
     write_onnx(_without_traces(program.model_proto), path)
@@ -84,6 +105,13 @@ def float_difference(file: OnnxFile, model: nn.Module, images: ImageSet, batch_s
         "largest_difference": largest,
         "tolerance": TOLERANCE,
     }
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong first; torch.onnx wraps it several times, in advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return first_line(error)
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

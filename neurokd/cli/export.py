@@ -31,18 +31,16 @@ def export(
     from neurokd.export.witness import Witness
     from neurokd.runs import find_run
 
+    options = ExportOptions(samples, Witness(lava, lava_samples, lava_fast, lava_timeout), data_root)
     if run is not None and run.lower().endswith(".nir"):
         from neurokd.cli.export_nir import export_file
         from neurokd.export.bundle_nir import NirOptions
-
-        options = ExportOptions(samples, Witness(lava, lava_samples, lava_fast, lava_timeout), data_root)
         export_file(Path(run), target, NirOptions(out, calibrate, dt, timesteps, options), as_json)
         return
     for name, value in {"calibrate": calibrate, "dt": dt, "timesteps": timesteps, "out": out}.items():
         if value is not None:
             raise NeurokdError(f"--{name}: is for a NIR file; a run has its own")
     found = find_run(run)
-    options = ExportOptions(samples, Witness(lava, lava_samples, lava_fast, lava_timeout), data_root)
     if target == "onnx":
         from neurokd.cli.export_onnx import export_graphs
 
