@@ -13,6 +13,7 @@ from neurokd.export.artefact import ExportOptions, Reference, first_images, meas
 from neurokd.export.calibrate import Calibration, FloatArray, calibrate
 from neurokd.export.chain import chain_of
 from neurokd.export.contract import RULES, WEIGHT_RULES, look_at
+from neurokd.export.hdf5_fields import located
 from neurokd.export.layers_of_nir import layers_of_nir
 from neurokd.export.nir_chain import common_nodes, fold
 from neurokd.export.nir_data import NirData, data_config, load_nir_data, random_data
@@ -60,7 +61,8 @@ def export_nir(path: Path, options: NirOptions | None = None) -> dict[str, Any]:
     out = nir_folder(path, options.out)
     graph = read_nir(path)
     try:
-        graph, data = _prepared(timed(graph, options.dt, options.timesteps), options)
+        with located("graph"):
+            graph, data = _prepared(timed(graph, options.dt, options.timesteps), options)
         calibration = _calibrate(graph, data)
         test = first_images(data.test, options.export.samples)
         reference = Reference("float graph", _answers(graph, test, data), test, labelled=data.train is not None)

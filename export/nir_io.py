@@ -6,9 +6,11 @@ from pathlib import Path
 
 import h5py
 import nir
+from nir.serialization import hdf2dict
 
 from neurokd.errors import NeurokdError
 from neurokd.export.hdf5_fields import located
+from neurokd.export.nir_nodes import graph_of_values
 
 READ_LIMIT_S = 60.0
 MAX_EXPANSION = 1100  # declared bytes per byte of the file: no more than gzip can reach
@@ -50,16 +52,12 @@ def probe(path: Path) -> int:
 
 def _read(path: Path) -> nir.NIRGraph:
     with located(f"'{path}'"):
+        with h5py.File(path, "r") as file:
+            values = hdf2dict(file["node"])
         try:
-            graph = nir.read(path, type_check=False)
-        except AssertionError as error:  # how nir meets a node type that it does not know
-            raise NeurokdError(f"'{path}': holds a node that NIR does not know; the file is damaged") from error
-        if not isinstance(graph, nir.NIRGraph):
-            raise NeurokdError(f"'{path}': holds a {type(graph).__name__}, allowed is a NIRGraph")
-        unknown = {name for edge in graph.edges for name in edge} - set(graph.nodes)
-        if unknown:
-            raise NeurokdError(f"'{path}': edges name nodes that are not there: {sorted(unknown)[:5]}")
-        return graph
+            return graph_of_values(values)
+        except NeurokdError as error:
+            raise NeurokdError(f"'{path}': {error}") from error
 
 
 def _weigh(group: h5py.Group, where: str, budget_bytes: int, depth: int = 0) -> int:

@@ -34,5 +34,5 @@ def timed(graph: nir.NIRGraph, dt: float | None = None, timesteps: int | None = 
 def _number(key: str, value: Any) -> float:
     array = np.asarray(value)
     if array.dtype.kind not in "iuf" or array.size != 1:
-        raise NeurokdError(f"graph: {key} is {value!r:.40}, allowed is a number")
+        raise NeurokdError(f"graph: {key} is {array.tolist()!r:.40}, allowed is a number")
     return float(array.reshape(()))

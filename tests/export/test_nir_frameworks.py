@@ -122,6 +122,7 @@ def test_sinabs(evaluate: Evaluate) -> None:
         last.reset_states()
         z = first(conv(inputs))
         y = last(linear(net[3](net[2](z))))
-    graph.nodes["0"].input_shape = np.array([6, 6])  # which h5py cannot leave out
+    graph.nodes["0"].input_shape = np.array([6, 6])  # a file cannot hold the None that sinabs leaves there
+    graph.infer_types()
     theirs = {name: list(spikes.unflatten(0, (4, STEPS)).transpose(0, 1)) for name, spikes in {"1": z, "5": y}.items()}
     compare(evaluate(graph, 1.0, inputs.unflatten(0, (4, STEPS)).transpose(0, 1)), theirs)
