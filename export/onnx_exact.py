@@ -1,7 +1,5 @@
 """Which networks an ONNX graph computes exactly: float32 products, 64-bit integer neurons."""
 
-import dataclasses
-
 import numpy as np
 
 from neurokd.errors import NeurokdError
@@ -59,13 +57,15 @@ def check_unrolled(network: LoihiNetwork) -> None:
 
 
 def synaptic_reach(network: LoihiNetwork, population: Population) -> int:
-    """Bound of every partial sum of the currents into `population`, over all its connections, for inputs of a byte."""
-    whole = dataclasses.replace(network, input=dataclasses.replace(network.input, maximum=MAX_INPUT))
-    sums = [
-        sum(weighted_sums(connection, channel_maxima(whole, connection.source)))
+    """Bound of every partial sum of the currents into `population`, over all its connections.
+
+    Of graded inputs up to the network's `maximum`, above which `InputSpec.encode` refuses them.
+    """
+    sums = (
+        np.add(*weighted_sums(connection, channel_maxima(network, connection.source)))
         for connection in network.incoming(population.name)
-    ]
-    return sum(int(np.max(both)) for both in sums)
+    )
+    return sum(int(both.max()) for both in sums)
 
 
 def can_wrap(network: LoihiNetwork, population: Population) -> bool:

@@ -1,10 +1,12 @@
 """`neurokd export --target onnx` and `neurokd simulate --backend onnx`, as typed, on a trained run."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
@@ -94,6 +96,22 @@ def test_simulate_runs_the_graph_and_says_what_the_simulator_says(
     assert (integer["backend"], graph["backend"], graph["samples"]) == ("integer", "onnx", 360)
     assert graph["accuracy_per_step"] == integer["accuracy_per_step"]
     assert graph["activity"] == integer["activity"]
+
+
+def test_the_examples_of_the_page_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/onnx.md").read_text(encoding="utf-8")
+    whole, stepwise, float_network, python = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    images = np.random.default_rng(0).integers(0, 256, (7, 1, 16, 16), dtype=np.uint8)
+    names: dict[str, Any] = {"images": images, "Path": Path}
+    shutil.copy("runs/small-001/export/network.net", ONNX)
+    monkeypatch.chdir(ONNX)
+    exec(whole, names)
+    readout = names["readout"]
+    exec(stepwise.replace("range(4)", "range(2)"), names)
+    assert np.array_equal(names["outputs"]["readout"], readout[-1]) and readout.shape == (2, 7, 10)
+    exec(python + "\n" + whole, names)
+    assert np.array_equal(names["readout"], readout)
+    assert "export_onnx_float" in float_network  # tests/export/test_onnx_float.py runs it
 
 
 def test_the_report_of_an_export_is_printed(
