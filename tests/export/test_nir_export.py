@@ -1,0 +1,164 @@
+"""A NIR file the whole way: to a folder with a manifest, to integers, to Lava."""
+
+import json
+from pathlib import Path
+
+import h5py
+import nir
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neurokd.cli.main import run as neurokd
+from neurokd.errors import NeurokdError
+from neurokd.export.artefact import ExportOptions
+from neurokd.export.bundle_nir import NirOptions, export_nir
+from neurokd.export.check import check_nir
+from neurokd.export.lower import lower
+from neurokd.export.netx import read_netx, write_netx
+from neurokd.export.nir_chain import common_nodes, fold
+from neurokd.export.passes.fold_average_pooling import fold_average_pooling
+from neurokd.export.quantize import quantize
+from neurokd.export.target import find_target
+from neurokd.export.verify import compare
+from neurokd.export.witness import Witness
+from neurokd.hardware.lava.runner import LavaJob, run_lava_many
+from neurokd.hardware.simulator import simulate
+from neurokd.neurons import LIF
+from neurokd.spiking import to_spiking
+
+from .nir_graphs import affine, chain, cuba, li, lif
+
+WITHOUT_LAVA = ExportOptions(samples=50, lava=Witness(mode="off"))
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> Path:
+    """An untrained network over the digits, as another framework would write it: a flat input, spikes at the end."""
+    nodes = (nir.Linear(affine(30, 256, 1).weight), lif(30), affine(10, 30, 2), lif(10))
+    nir.write(tmp_path / "model.nir", chain(*nodes, shape=(256,)))
+    return tmp_path / "model.nir"
+
+
+def test_with_data_the_manifest_has_accuracies(digits: Path) -> None:
+    manifest = export_nir(digits, NirOptions(calibrate="digits", export=WITHOUT_LAVA))
+    folder = digits.parent / "model-export"
+    assert {path.name for path in folder.iterdir()} == {"network.net", "network.nir", "manifest.json"}
+    assert json.loads((folder / "manifest.json").read_text()) == json.loads(json.dumps(manifest))
+    assert [(row["stage"], row["samples"]) for row in manifest["waterfall"]] == [("float graph", 50), ("quantised", 50)]
+    assert all(0.0 <= row["accuracy"] <= 1.0 for row in manifest["waterfall"])
+    assert len(manifest["accuracy_per_step"]) == manifest["timesteps"] == 5
+    assert manifest["calibration"]["samples"] == 512 and set(manifest["calibration"]["agreement"]) >= {"1.0", "0.7"}
+    assert manifest["source"]["file"] == "model.nir"
+    network = read_netx(folder / "network.net")
+    assert network.input.shape == (1, 16, 16) and network.labels == tuple("0123456789")
+    assert network.readout == "3.counts"
+
+
+def test_without_data_the_inputs_are_random(digits: Path, tmp_path: Path) -> None:
+    options = NirOptions(out=tmp_path / "out", timesteps=3, export=WITHOUT_LAVA)
+    manifest = export_nir(digits, options)
+    assert manifest["timesteps"] == 3 and manifest["accuracy_per_step"] == []
+    assert [row["accuracy"] for row in manifest["waterfall"]] == [None, None]
+    assert manifest["waterfall"][1]["note"].endswith("of random inputs")
+    assert "random" in manifest["calibration"]["part"] and manifest["calibration"]["clip"] == 1.0
+    assert export_nir(digits, options)["sha256"] == manifest["sha256"]  # again, over the first one
+
+
+def test_the_command_prints_tables_and_names_wrong_options(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert neurokd(["export", str(digits), "--lava", "off", "--out", str(digits.parent / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "float graph" in printed and "random inputs" in printed and "not verified on Lava" in printed
+    for wrong, message in (
+        (["some-run", "--dt", "1"], "--dt: is for a NIR file"),
+        ([str(digits), "--target", "onnx"], "--target onnx: is for a run"),
+        ([str(digits), "--calibrate", "digit"], "--calibrate 'digit': is neither a recipe file nor a data set"),
+        ([str(digits), "--calibrate", "arrays"], "--calibrate 'arrays': needs more than a name"),
+        ([str(digits.parent / "none.nir")], "none.nir': no such file"),
+    ):
+        assert neurokd(["export", *wrong]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_differing_spike_on_lava_is_exit_code_1(
+    digits: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from neurokd.export import bundle_nir
+
+    failed = {"status": "failed", "reason": "'1' at step 2", "samples": 1, "compared": 9, "mismatches": 1,
+              "models": "stock", "versions": {}, "timesteps": 5}  # fmt: skip
+    measured = bundle_nir.measure
+    monkeypatch.setattr(bundle_nir, "measure", lambda *a: measured(*a) | {"verification": {"lava": failed}})
+    assert neurokd(["export", str(digits), "--lava", "off"]) == 1
+    assert "'1' at step 2" in capsys.readouterr().err
+
+
+def test_our_own_graph_comes_back_as_the_same_integers(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ann = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AvgPool2d(4), nn.Flatten(), nn.Linear(64, 10)
+    )  # fmt: skip
+    graph = lower(to_spiking(ann, LIF(), 3).eval(), (1, 16, 16))
+    nir.write(tmp_path / "ours.nir", graph)
+    export_nir(tmp_path / "ours.nir", NirOptions(export=WITHOUT_LAVA))
+    wanted, got = quantize(fold_average_pooling(graph)).network, read_netx(tmp_path / "ours-export" / "network.net")
+    assert [p.name for p in got.populations] == [p.name for p in wanted.populations]
+    for ours, theirs in zip(wanted.connections, got.connections, strict=True):
+        assert np.array_equal(ours.weight, theirs.weight)
+    assert got.logit_scale == wanted.logit_scale and got.input == wanted.input
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dt": 1.0}, "layer '1': neurons with decay -499"),
+        ({"dt": 0.0}, "graph: dt is 0"),
+        ({"timesteps": 0}, "graph: timesteps is 0"),
+    ],
+)
+def test_what_does_not_fit_is_refused(digits: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(NeurokdError) as caught:
+        export_nir(digits, NirOptions(**options))  # type: ignore[arg-type]
+    assert message in str(caught.value) and "model.nir'" in str(caught.value)
+
+
+def test_a_file_without_steps_says_what_to_add(digits: Path) -> None:
+    with h5py.File(digits, "a") as file:
+        del file["node/metadata"]
+    with pytest.raises(NeurokdError, match="metadata without dt and timesteps; give --dt and --timesteps, or add"):
+        export_nir(digits)
+    assert export_nir(digits, NirOptions(dt=1e-3, timesteps=2, export=WITHOUT_LAVA))["timesteps"] == 2
+
+
+def test_a_soft_reset_in_the_metadata_is_refused_where_the_chip_has_none(tmp_path: Path) -> None:
+    soft = lif(3)
+    soft.metadata = {"reset_mechanism": "subtract"}
+    nir.write(tmp_path / "soft.nir", chain(affine(3, 4), soft, affine(2, 3)))
+    with pytest.raises(NeurokdError, match="layer '1': soft reset cannot run on loihi2"):
+        export_nir(tmp_path / "soft.nir")
+    verdict = check_nir(tmp_path / "soft.nir", find_target("loihi2-microcode"))
+    assert verdict.deployable and [finding.rule for finding in verdict.findings] == ["custom neuron"]
+
+
+NETWORKS = {
+    "CubaLIF, CubaLI": (affine(12, 4, 1, bias=0.0), cuba(12, 5e-3), affine(3, 12, 2, bias=0.0), nir.CubaLI(
+        np.full(3, 2e-3), np.full(3, 3e-3), np.full(3, 4.0), np.zeros(3), np.full(3, 2.0))),
+    "channel thresholds, LI": (affine(12, 4, 1), lif(12, threshold=np.linspace(0.5, 3.0, 12)), affine(3, 12, 2), li(3)),
+    "Threshold, spikes at the end": (affine(12, 4, 1), nir.Threshold(np.full(12, 0.4)), affine(3, 12, 2), lif(3)),
+}  # fmt: skip
+
+
+@pytest.mark.lava
+def test_every_kind_of_neuron_runs_on_lava_as_in_the_simulator(tmp_path: Path) -> None:
+    jobs, networks = [], []
+    for index, nodes in enumerate(NETWORKS.values()):
+        network = quantize(fold(common_nodes(chain(*nodes, timesteps=12)))).network
+        write_netx(network, tmp_path / f"{index}.net")
+        pixels = np.random.default_rng(index).integers(0, 256, (6, 4, 1, 1))
+        networks.append(network)
+        jobs.append(LavaJob(tmp_path / f"{index}.net", network.input.encode(pixels)))
+    for network, job, theirs, name in zip(networks, jobs, run_lava_many(jobs), NETWORKS, strict=True):
+        ours = simulate(network, job.inputs)
+        assert ours.spikes["1"].any() and ours.readout is not None and ours.readout.any()
+        assert compare(ours, theirs).mismatches == 0, f"{name}: {compare(ours, theirs).describe()}"
