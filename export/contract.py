@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from neurokd.export import violations as v
+from neurokd.export import violations_in_neurons as n
 from neurokd.export import violations_in_weights as w
 from neurokd.export.layers import Layer
 from neurokd.export.target import Target
@@ -70,6 +71,7 @@ _AVERAGE = "use average pooling or a strided convolution"
 _CHANNELS = "Lava runs them; Intel documents one value per population"
 _FLATTEN = "use nn.Flatten()"
 _MODULE = "use the layer module of torch.nn instead of the function"
+_NEURONS = "change these parameters, or take smaller steps"
 _NORM = "use nn.BatchNorm directly after a convolution or linear layer"
 _POOL = "use nn.AdaptiveAvgPool2d(1) or nn.AvgPool2d"
 _WINDOWS = "use equal kernel and stride that divide the map, no padding"
@@ -110,12 +112,12 @@ RULES: tuple[Rule, ...] = (
     Rule("weights between", v.weights_missing, "weights and neurons in turn", "put nn.Conv2d or nn.Linear between"),
     Rule("read-out", v.readout, "weights at the end, a vector of logits", "let the model end in nn.Linear"),
     Rule("integrator place", v.integrator_place, "behind the last weights", "use neurons that spike"),
-    Rule("reset", v.reset, "{resets}", "use reset: hard, or --target loihi2-microcode"),
-    Rule("initial membrane", v.initial_membrane, "0", "use initial: 0, or --target loihi2-microcode"),
-    Rule("custom neuron", v.custom_neuron, "{resets}", "neurokd export writes stock neurons only", severity="note"),
-    Rule("one population", v.differing_neurons, "one value per population", "use one value for all neurons of a layer"),
-    Rule("channel thresholds", v.channel_thresholds, "one value per population", _CHANNELS, severity="note"),
-    Rule("neuron", v.neuron_parameters, "rest 0, decay in 0..1, threshold and gain above 0", "change these parameters"),
+    Rule("reset", n.reset, "{resets}", "use reset: hard, or --target loihi2-microcode"),
+    Rule("initial membrane", n.initial_membrane, "0", "use initial: 0, or --target loihi2-microcode"),
+    Rule("custom neuron", n.custom_neuron, "{resets}", "neurokd export writes stock neurons only", severity="note"),
+    Rule("one population", n.differing_neurons, "one value per population", "use one value for all neurons of a layer"),
+    Rule("channel thresholds", n.channel_thresholds, "one value per population", _CHANNELS, severity="note"),
+    Rule("neuron", n.neuron_parameters, "rest 0, decay in 0..1, threshold and gain above 0", _NEURONS),
 )
 
 WEIGHT_RULES: tuple[Rule, ...] = (
