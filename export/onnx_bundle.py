@@ -19,11 +19,13 @@ from neurokd.export.onnx_step import step_model
 from neurokd.export.onnx_unrolled import unrolled_model
 from neurokd.export.onnx_witness import witness_onnx
 from neurokd.files import atomic_folder, write_json
+from neurokd.qcfs import QCFS
 from neurokd.runs import Run, environment, now, read_json
+from neurokd.spiking import LIFNeurons
 from neurokd.training import load_data, load_model
 
 FOLDER = "onnx"  # below RUN/export
-FLIPS = 0.01  # share of other predictions that rounding before a threshold may cause in a float network
+FLIPS = 0.01  # share of other predictions that rounding may cause just below a threshold or a level
 
 
 def export_onnx(run: Run, *, samples: int | None = None, data_root: Path | None = None) -> dict[str, Any]:
@@ -75,9 +77,13 @@ def open_verified(network: Path) -> OnnxFile:
     if not path.is_file():
         raise NeurokdError(f"artefact '{network}': has no {FOLDER}/{path.name} yet; {again}")
     manifest = read_json(folder / "manifest.json")
+    try:
+        checksums = {row["file"]: row["sha256"] for row in manifest["files"]}
+    except (KeyError, TypeError) as error:
+        raise NeurokdError(f"'{folder / 'manifest.json'}': damaged; {again}") from error
     if manifest.get("network_sha256") != _sha256(network):
         raise NeurokdError(f"file '{path}': was made from another network than '{network}'; {again}")
-    if not any(file["file"] == path.name and file["sha256"] == _sha256(path) for file in manifest["files"]):
+    if checksums.get(path.name) != _sha256(path):
         raise NeurokdError(f"file '{path}': is not the one that was verified, its checksum differs; {again}")
     return OnnxFile(path)
 
@@ -93,8 +99,10 @@ def _float(path: Path, run: Run, dataset: DataSet, images: ImageSet) -> dict[str
     model = load_model(run, dataset)
     export_onnx_float(model, tuple(dataset.test.images.shape[1:]), path)
     found = float_difference(OnnxFile(path), model, images)
-    passed = found["other_predictions"] <= FLIPS * found["samples"]
-    reason = None if passed else f"{found['other_predictions']} of {found['samples']} predictions are not torch's"
+    steps = any(isinstance(module, LIFNeurons | QCFS) for module in model.modules())
+    count, what = (found["other_predictions"], "predictions") if steps else (found["differing"], "images' logits")
+    passed = count <= (FLIPS * len(images) if steps else 0)
+    reason = None if passed else f"{count} of {len(images)} {what} are not torch's"
     return {**_file(path), "verification": {"status": "passed" if passed else "failed", "reason": reason, **found}}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from neurokd.errors import NeurokdError
 from neurokd.export.bounds import channel_maxima, weighted_sums
-from neurokd.export.network import FRACTION_BITS, MAX_DECAY, MAX_INPUT, LoihiNetwork, Population
+from neurokd.export.network import FRACTION_BITS, MAX_DECAY, MAX_INPUT, IntArray, LoihiNetwork, Population
 from neurokd.export.validate import validate
 
 EXACT_SUM = 1 << 23  # float32 holds sums below 2^24; from 2^23 on Lava's convolution would wrap as well
@@ -14,8 +14,10 @@ MAX_STEPS = 256  # of an unrolled graph
 STATE_LIMIT = 1 << 23  # u wraps and v saturates here (`Population`)
 
 
-def check_exact(network: LoihiNetwork) -> None:
+def prove_exact(network: LoihiNetwork) -> frozenset[str]:
     """Raise NeurokdError naming the first part of `network` that ONNX could not compute exactly.
+
+    Returns the names of the populations whose u can leave 24 bits, in any number of steps, and has to be wrapped.
 
     Synaptic sums are float32 convolutions and matrix products, because onnxruntime has no others for
     convolutions; they are exact in any order of summation while `sum |w| * max |input|` stays below
@@ -28,23 +30,31 @@ def check_exact(network: LoihiNetwork) -> None:
             f"inputs: values up to {network.input.maximum}, an ONNX graph takes bytes, 0..{MAX_INPUT}; "
             "count or scale less"
         )
+    if abs(network.input.constant) >= EXACT_SUM:
+        raise NeurokdError(
+            f"inputs: a constant plane of {network.input.constant}, allowed in ONNX is below {EXACT_SUM}"
+        )
     weights = sum(connection.weight.size for connection in network.connections)
     if weights > MAX_WEIGHTS:
         raise NeurokdError(f"network: {weights} weights, allowed in one ONNX file are {MAX_WEIGHTS}")
+    wrapping = set()
     for population in network.populations:
-        reach = synaptic_reach(network, population)
+        reach = _synaptic_reach(network, population)
         if reach >= EXACT_SUM:
             raise NeurokdError(
                 f"population '{population.name}': its synaptic sum can reach {reach}; allowed in ONNX is less than "
                 f"{EXACT_SUM}, where float32 is exact; scale its weights down"
             )
         for field, values in (("threshold", population.threshold), ("bias", population.bias)):
-            largest = 0 if values is None else max(abs(int(np.max(values))), abs(int(np.min(values))))
+            largest = 0 if values is None else _largest(values)
             if largest >= LARGEST_CONSTANT:
                 raise NeurokdError(
                     f"population '{population.name}': {field} of {largest}, allowed in ONNX is less than "
                     f"{LARGEST_CONSTANT}"
                 )
+        if (reach << FRACTION_BITS) * MAX_DECAY >= STATE_LIMIT * population.decay_u:  # a geometric series
+            wrapping.add(population.name)
+    return frozenset(wrapping)
 
 
 def check_unrolled(network: LoihiNetwork) -> None:
@@ -56,19 +66,20 @@ def check_unrolled(network: LoihiNetwork) -> None:
         )
 
 
-def synaptic_reach(network: LoihiNetwork, population: Population) -> int:
+def _synaptic_reach(network: LoihiNetwork, population: Population) -> int:
     """Bound of every partial sum of the currents into `population`, over all its connections.
 
     Of graded inputs up to the network's `maximum`, above which `InputSpec.encode` refuses them.
     """
-    sums = (
-        np.add(*weighted_sums(connection, channel_maxima(network, connection.source)))
-        for connection in network.incoming(population.name)
-    )
-    return sum(int(both.max()) for both in sums)
+    reach = 0
+    for connection in network.incoming(population.name):
+        largest = _largest(connection.weight)
+        if largest >= EXACT_SUM:  # larger ones could overflow the sums below
+            return largest
+        reach += int(np.add(*weighted_sums(connection, channel_maxima(network, connection.source))).max())
+    return reach
 
 
-def can_wrap(network: LoihiNetwork, population: Population) -> bool:
-    """Whether u can leave (-2^23, 2^23) in any number of steps: the geometric series of its largest drive."""
-    drive = synaptic_reach(network, population) << FRACTION_BITS
-    return drive * MAX_DECAY >= STATE_LIMIT * population.decay_u
+def _largest(values: IntArray) -> int:
+    """The largest magnitude, also of the smallest number that a type can hold."""
+    return max(abs(int(np.max(values))), abs(int(np.min(values))))

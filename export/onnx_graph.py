@@ -43,7 +43,9 @@ class Graph:
         self._outputs.append(helper.make_tensor_value_info(name, kind, shape))
 
     def constant(self, values: npt.ArrayLike, dtype: npt.DTypeLike = np.int64, name: str | None = None) -> str:
-        """A constant; those without a `name` are named after their value and kept once."""
+        """A constant; those without a `name` are named after their value, and every name is kept once."""
+        if name in self._constants:
+            return str(name)
         array = np.asarray(values, dtype=dtype)
         name = name or f"{array.dtype}{list(array.shape)}:{','.join(map(str, array.ravel().tolist()))}"
         if name not in self._constants:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurokd.export.network import FRACTION_BITS, MAX_DECAY, Connection, IntArray, LoihiNetwork, Population
-from neurokd.export.onnx_exact import STATE_LIMIT, can_wrap
+from neurokd.export.onnx_exact import STATE_LIMIT
 from neurokd.export.onnx_graph import INT64, Graph
 
 
@@ -33,11 +33,14 @@ def add_current(graph: Graph, network: LoihiNetwork, population: Population, sig
 
 
 def add_neurons(
-    graph: Graph, network: LoihiNetwork, population: Population, current: str | None, before: State, bias: str | None
+    graph: Graph, population: Population, current: str | None, before: State, bias: str | None, *, wraps: bool
 ) -> tuple[str, State]:
-    """The spikes (bool) and the state after one step; `bias` is `bias << 6` where the input is the bias."""
+    """The spikes (bool) and the state after one step.
+
+    `bias` is `bias << 6` where the input is the bias; `wraps` says that u can leave 24 bits.
+    """
     u = _sum(graph, _decay(graph, before.u, population.decay_u), current)
-    if u is not None and can_wrap(network, population):
+    if u is not None and wraps:
         u = _wrap_once(graph, u)
     if population.bias is not None:
         bias = graph.constant(_shifted(population.bias, population.shape), name=f"bias/{population.name}")

@@ -45,14 +45,19 @@ def add_input(graph: Graph, spec: InputSpec, lead: Shape) -> str:
     return graph.node("Mul", value, graph.constant(1 << FRACTION_BITS)) if of_bias else value
 
 
-def add_step(graph: Graph, network: LoihiNetwork, inputs: str, before: Mapping[str, State]) -> Step:
-    """One step of every population in evaluation order; `inputs` is what `add_input` gave, of this step."""
+def add_step(
+    graph: Graph, network: LoihiNetwork, wrapping: frozenset[str], inputs: str, before: Mapping[str, State]
+) -> Step:
+    """One step of every population in evaluation order.
+
+    `wrapping` is what `prove_exact` found, `inputs` what `add_input` gave, of this step.
+    """
     signals, spikes, states = {INPUT: inputs}, {}, {}
     for index, population in enumerate(network.populations):
         name = population.name
         bias = inputs if index == 0 and network.input.kind == "bias" else None
         current = add_current(graph, network, population, signals)
-        spikes[name], states[name] = add_neurons(graph, network, population, current, before[name], bias)
+        spikes[name], states[name] = add_neurons(graph, population, current, before[name], bias, wraps=name in wrapping)
         signals[name] = graph.cast(spikes[name], FLOAT)
     return Step(spikes, states)
 

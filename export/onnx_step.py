@@ -3,7 +3,7 @@
 import onnx
 
 from neurokd.export.network import LoihiNetwork
-from neurokd.export.onnx_exact import check_exact
+from neurokd.export.onnx_exact import prove_exact
 from neurokd.export.onnx_graph import BATCH, INT64, UINT8, Graph, Shape
 from neurokd.export.onnx_lif import State
 from neurokd.export.onnx_network import add_input, add_logits, add_step, metadata_of
@@ -28,14 +28,14 @@ def step_model(network: LoihiNetwork, *, sha256: str | None = None) -> onnx.Mode
     >>> [value.name for value in model.graph.input], [value.name for value in model.graph.output]
     (['input', 'u/out', 'v/out'], ['spikes/out', 'next_u/out', 'next_v/out'])
     """
-    check_exact(network)
+    wrapping = prove_exact(network)
     graph = Graph()
     inputs = add_input(graph, network.input, [BATCH])
     before = {
         p.name: State(*(graph.input(f"{variable}/{p.name}", INT64, [BATCH, *p.shape]) for variable in "uv"))
         for p in network.populations
     }
-    step = add_step(graph, network, inputs, before)
+    step = add_step(graph, network, wrapping, inputs, before)
     if network.readout is not None:
         add_logits(graph, network, graph.node("Flatten", str(step.states[network.readout].v), axis=1), [BATCH])
     for p in network.populations:

@@ -3,7 +3,7 @@
 import onnx
 
 from neurokd.export.network import LoihiNetwork
-from neurokd.export.onnx_exact import check_exact, check_unrolled
+from neurokd.export.onnx_exact import check_unrolled, prove_exact
 from neurokd.export.onnx_graph import BATCH, UINT8, Graph
 from neurokd.export.onnx_lif import State
 from neurokd.export.onnx_network import add_input, add_logits, add_step, metadata_of
@@ -29,7 +29,7 @@ def unrolled_model(
     >>> [(value.name, len(value.type.tensor_type.shape.dim)) for value in model.graph.output]
     [('readout', 3), ('logits', 3)]
     """
-    check_exact(network)
+    wrapping = prove_exact(network)
     check_unrolled(network)
     graph, steps = Graph(), network.timesteps
     inputs = add_input(graph, network.input, [BATCH] if static else [steps, BATCH])
@@ -37,7 +37,7 @@ def unrolled_model(
     membranes, fired = [], []
     for t in range(steps):
         frame = inputs if static else graph.node("Gather", inputs, graph.constant(t), axis=0)
-        step = add_step(graph, network, frame, states)
+        step = add_step(graph, network, wrapping, frame, states)
         states = dict(step.states)
         fired.append(step.spikes)
         if network.readout is not None:

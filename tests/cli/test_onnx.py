@@ -149,12 +149,18 @@ def test_other_weights_in_the_file_are_exit_code_1(
 def test_another_float_network_is_exit_code_1(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def copy_teacher(model: Any, shape: Any, path: Path) -> None:
-        shutil.copy(ONNX / "teacher.onnx", path)
+    kept = shutil.copytree(ONNX, project / "kept")
 
-    monkeypatch.setattr(onnx_bundle, "export_onnx_float", copy_teacher)
+    def take(names: dict[str, str]) -> None:
+        monkeypatch.setattr(onnx_bundle, "export_onnx_float", lambda _, __, path: shutil.copy(names[path.name], path))
+
+    ours, theirs = str(kept / "student.onnx"), str(kept / "teacher.onnx")
+    take({"student.onnx": theirs, "teacher.onnx": theirs})
     error = fails(capsys, ["export", "--target", "onnx"], 1)
     assert "student.onnx" in error and "of 360 predictions are not torch's" in error and "teacher.onnx:" not in error
+    take({"student.onnx": ours, "teacher.onnx": ours})
+    error = fails(capsys, ["export", "--target", "onnx"], 1)
+    assert "teacher.onnx: 360 of 360 images' logits are not torch's" in error and "student.onnx:" not in error
 
 
 def test_a_graph_that_is_not_the_verified_one_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,8 +170,8 @@ def test_a_graph_that_is_not_the_verified_one_is_refused(project: Path, capsys: 
     manifest = ONNX / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"network_sha256": "', '"network_sha256": "0'))
     assert "was made from another network" in fails(capsys, ["simulate", "--backend", "onnx"], 2)
-    manifest.write_text("{}")
-    assert "was made from another network" in fails(capsys, ["simulate", "--backend", "onnx"], 2)
+    manifest.write_text('{"files": 3}')
+    assert "manifest.json': damaged" in fails(capsys, ["simulate", "--backend", "onnx"], 2)
     shutil.rmtree(ONNX)
     error = fails(capsys, ["simulate", "--backend", "onnx"], 2)
     assert "has no onnx/network.onnx yet; write it with: neurokd export" in error and "--target onnx" in error

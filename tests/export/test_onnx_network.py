@@ -170,6 +170,8 @@ def dense_network(weight: IntArray, **changes: Any) -> LoihiNetwork:
         ({"populations": (population_of("out", 1, threshold=np.array(1 << 31)),)}, "'out': threshold of 2147483648"),
         ({"populations": (population_of("out", 1, bias=np.array([-(1 << 31)])),)}, "'out': bias of 2147483648"),
         ({"input": InputSpec((1,), "graded", maximum=256)}, "inputs: values up to 256, an ONNX graph takes bytes"),
+        ({"connections": (Connection("input", "out", np.array([[-(1 << 63)]])),)}, "can reach 9223372036854775808"),
+        ({"input": InputSpec((1,), "graded", constant=1 << 23)}, "inputs: a constant plane of 8388608"),
         ({"timesteps": 257}, "257 timesteps, allowed in an unrolled ONNX graph are 256; use the graph of one step"),
         ({"timesteps": 0}, "timesteps is 0"),
     ],
