@@ -62,13 +62,14 @@ def export_nir(path: Path, options: NirOptions | None = None) -> dict[str, Any]:
     graph = read_nir(path)
     try:
         with located("graph"):
-            graph, data = _prepared(timed(graph, options.dt, options.timesteps), options)
+            graph, data, notes = _prepared(timed(graph, options.dt, options.timesteps), options)
         calibration = _calibrate(graph, data)
         test = first_images(data.test, options.export.samples)
         reference = Reference("float graph", _answers(graph, test, data), test, labelled=data.train is not None)
         with atomic_folder(out) as folder:
             network = write_networks(folder, graph, calibration.quantized.network)
             manifest = measure(network, folder, calibration, reference, options.export.lava)
+            manifest["notes"] = notes
             manifest["source"] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
             manifest["calibration"]["part"] = "training images" if data.train else "none: compared on random inputs"
             write_json(folder / "manifest.json", manifest)
@@ -77,8 +78,11 @@ def export_nir(path: Path, options: NirOptions | None = None) -> dict[str, Any]:
     return manifest
 
 
-def _prepared(graph: nir.NIRGraph, options: NirOptions) -> tuple[nir.NIRGraph, NirData]:
-    """The graph in our nodes, with shapes and the encoding of its input, and the data; or all that is in the way."""
+def _prepared(graph: nir.NIRGraph, options: NirOptions) -> tuple[nir.NIRGraph, NirData, list[str]]:
+    """The graph in our nodes, with shapes and the encoding of its input, the data, and what its user should know.
+
+    Raises NeurokdError with what is in the way.
+    """
     encoding, data = encoding_of(graph), None
     if options.calibrate is not None:
         data = load_nir_data(data_config(options.calibrate), graph.metadata["timesteps"], options.export.data_root)
@@ -93,7 +97,7 @@ def _prepared(graph: nir.NIRGraph, options: NirOptions) -> tuple[nir.NIRGraph, N
         more = f"; and {len(violations) - LISTED} more, see neurokd check" if len(violations) > LISTED else ""
         raise NeurokdError("; ".join(violations[:LISTED]) + more)
     graph = infer_shapes(graph)
-    return graph, data or random_data(_image(graph), encoding)
+    return graph, data or random_data(_image(graph), encoding), [finding.text for finding in findings]
 
 
 def _image(graph: nir.NIRGraph) -> tuple[int, int, int]:

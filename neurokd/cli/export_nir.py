@@ -19,6 +19,8 @@ def export_file(path: Path, target: str, options: NirOptions, as_json: bool) -> 
         typer.echo(json.dumps(manifest, indent=2))
     else:
         show_manifest(folder, manifest)
+        for note in manifest["notes"]:
+            typer.echo(f"note: {note}")
     check = manifest["verification"]["lava"]
     if check["status"] == "failed":
         raise CheckFailed(f"export '{folder}': Lava and the simulator differ: {check['reason']}")

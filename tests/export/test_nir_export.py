@@ -94,6 +94,17 @@ def test_a_differing_spike_on_lava_is_exit_code_1(
     assert "'1' at step 2" in capsys.readouterr().err
 
 
+def test_thresholds_by_channel_are_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = (affine(3, 4), lif(3, threshold=[1, 2, 3]), affine(2, 3))
+    nir.write(tmp_path / "channels.nir", chain(*nodes))
+    assert neurokd(["export", str(tmp_path / "channels.nir"), "--lava", "off"]) == 0
+    note = "layer '1': thresholds that differ by channel; Lava runs them; Intel documents one value per population"
+    assert f"note: {note}" in capsys.readouterr().out
+    manifest = json.loads((tmp_path / "channels-export" / "manifest.json").read_text())
+    assert manifest["notes"] == [note]
+    assert manifest["layers"][0]["threshold"] == pytest.approx(3 * manifest["layers"][0]["threshold_min"], abs=3)
+
+
 def test_our_own_graph_comes_back_as_the_same_integers(tmp_path: Path) -> None:
     torch.manual_seed(0)
     ann = nn.Sequential(
