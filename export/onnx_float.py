@@ -23,6 +23,7 @@ from neurokd.spiking import LIFNeurons
 from neurokd.swap import swap
 
 FLOAT_OPSET = 20  # what torch.onnx writes by default since torch 2.12
+EXPORTS_FROM = (2, 6)  # torch.onnx takes dynamic_shapes from here on
 TOLERANCE = 1e-4  # of logits, or of the image's largest one above 1: float32 in another order of summation
 
 
@@ -64,6 +65,11 @@ def export_onnx_float(model: nn.Module, shape: tuple[int, ...], path: Path) -> N
     `[1, B, classes]`. The weights lie in the file. `model` is left as it is; the file is of its evaluation mode.
     Raises NeurokdError for a model that torch.onnx cannot export.
     """
+    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < EXPORTS_FROM:
+        needed = ".".join(map(str, EXPORTS_FROM))
+        raise NeurokdError(
+            f"float networks as ONNX need torch {needed} or later, here is {torch.__version__}; update it"
+        )
     batch_axis = len(shape) - 3
     sample = torch.zeros(*shape[:batch_axis], 2, *shape[batch_axis:], dtype=torch.uint8)
     try:

@@ -96,3 +96,9 @@ def test_a_network_that_torch_cannot_export_is_named(tmp_path: Path) -> None:
     with pytest.raises(NeurokdError, match=r"model Undecided: torch\.onnx cannot export it"):
         export_onnx_float(Undecided(), (2, 6, 4), tmp_path / "float.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_torch_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.3.1+cpu")
+    with pytest.raises(NeurokdError, match=r"need torch 2\.6 or later, here is 2\.3\.1\+cpu; update it"):
+        export_onnx_float(nn.Linear(1, 1), (1, 1, 1), tmp_path / "x.onnx")
