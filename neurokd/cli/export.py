@@ -35,6 +35,7 @@ def export(
     if run is not None and run.lower().endswith(".nir"):
         from neurokd.cli.export_nir import export_file
         from neurokd.export.bundle_nir import NirOptions
+
         export_file(Path(run), target, NirOptions(out, calibrate, dt, timesteps, options), as_json)
         return
     for name, value in {"calibrate": calibrate, "dt": dt, "timesteps": timesteps, "out": out}.items():
