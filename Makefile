@@ -16,7 +16,7 @@ demo: $(LAVA)
 	$(BIN)/neurokd demo
 
 test: lint docs $(LAVA)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --hypothesis-profile=ci
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -18,6 +18,8 @@ from neurokd.export.netx import read_netx, write_netx
 from neurokd.export.validate import conv_output_shape
 from neurokd.hardware.simulator import simulate
 
+from ..networks import within_24_bits
+
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -80,7 +82,7 @@ def chains(draw: st.DrawFn) -> LoihiNetwork:
         connections.append(Connection(source, next(names), weight))
         found.append(draw(populations(connections[-1].target, shape)))
         source = connections[-1].target
-    return LoihiNetwork(
+    network = LoihiNetwork(
         spec,
         tuple(found),
         tuple(connections),
@@ -90,6 +92,7 @@ def chains(draw: st.DrawFn) -> LoihiNetwork:
         tuple(draw(st.lists(st.text(), max_size=3))),
         draw(st.dictionaries(st.text(), JSON, max_size=3)),
     )
+    return within_24_bits(network)
 
 
 def same(a: LoihiNetwork, b: LoihiNetwork) -> None:

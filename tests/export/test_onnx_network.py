@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import yaml
 from onnx import numpy_helper
 
 from neurokd.errors import NeurokdError
@@ -21,9 +20,8 @@ from neurokd.export.validate import conv_output_shape
 from neurokd.hardware import lif
 from neurokd.hardware.simulator import simulate
 
-CASES: list[dict[str, Any]] = yaml.safe_load(
-    (Path(__file__).parents[1] / "cases" / "lif.yaml").read_text(encoding="utf-8")
-)
+from ..networks import LIF_CASES, lif_neuron
+
 SEEDS = range(48)
 
 
@@ -126,20 +124,12 @@ def test_the_random_networks_spike_wrap_and_clip(monkeypatch: pytest.MonkeyPatch
     assert fired > 80 and sum(wraps) > 20 and clipped > 5 and residual > 20, (fired, sum(wraps), clipped, residual)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+@pytest.mark.parametrize("case", LIF_CASES, ids=[case["name"] for case in LIF_CASES])
 def test_case(case: dict[str, Any], tmp_path: Path) -> None:
     """The neuron as worked out by hand: the weight of input t is the sum of step t, and only input t spikes there."""
-    neuron = Population(
-        "neuron",
-        (1,),
-        threshold=np.array(case.get("threshold", 131072)),
-        decay_u=case.get("decay_u", 4096),
-        decay_v=case.get("decay_v", 4096),
-        bias=np.array([case["bias"]]) if "bias" in case else None,
-    )
     steps = len(case["a"])
     synapses = Connection("input", "neuron", np.array([case["a"]]))
-    network = LoihiNetwork(InputSpec((steps,)), (neuron,), (synapses,), steps, readout="neuron")
+    network = LoihiNetwork(InputSpec((steps,)), (lif_neuron(case),), (synapses,), steps, readout="neuron")
     frames = np.eye(steps, dtype=np.int64)[np.newaxis]
     trace = run_onnx(written(step_model(network), tmp_path), network, frames, state=True)
     assert trace.u["neuron"].ravel().tolist() == case["u"]

@@ -1,14 +1,14 @@
 """Fake interpreters and random networks for the tests of the Lava room."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from neurokd.export.limits import check_limits
 from neurokd.export.network import Connection, InputSpec, IntArray, LoihiNetwork, Population
+
+from ...networks import within_24_bits
 
 FakePython = Callable[..., Path]
 LAVA = '["3.10.9", {"lava-nc": "0.10.0", "lava-dl": "0.6.0"}]'
@@ -72,18 +72,8 @@ def random_case(seed: int) -> tuple[LoihiNetwork, IntArray]:
         connections.append(connection)
         readout = "readout"
     timesteps, samples = int(rng.integers(1, 7)), int(rng.integers(1, 4))
-    network = _within_24_bits(LoihiNetwork(spec, tuple(populations), tuple(connections), timesteps, readout))
+    network = within_24_bits(LoihiNetwork(spec, tuple(populations), tuple(connections), timesteps, readout))
     return network, _inputs(rng, network, samples)
-
-
-def _within_24_bits(network: LoihiNetwork) -> LoihiNetwork:
-    """The network without the synaptic memory of those populations whose u it could drive over its width."""
-    over = check_limits(network)
-    held = [
-        dataclasses.replace(one, decay_u=4096) if any(f"'{one.name}': the current" in text for text in over) else one
-        for one in network.populations
-    ]
-    return dataclasses.replace(network, populations=tuple(held))
 
 
 def _plane(rng: np.random.Generator) -> tuple[int, int]:
