@@ -112,7 +112,7 @@ def _calibrate(graph: nir.NIRGraph, data: NirData) -> Calibration:
 
 
 def _answers(graph: nir.NIRGraph, images: ImageSet, data: NirData) -> FloatArray:
-    answers = float_answers(graph, images, data.encoding.unit)
+    answers = float_answers(graph, images, data.encoding)
     if data.labels and answers.shape[1] != len(data.labels):
         raise NeurokdError(f"graph: {answers.shape[1]} outputs, the data have {len(data.labels)} classes")
     return answers

@@ -1,7 +1,7 @@
 """Run a NIR chain in floating point: the reference of which the integers are an approximation."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from neurokd.errors import NeurokdError
 from neurokd.export.chain import chain_of
 from neurokd.export.euler import Integrator, Spiking, euler_step
 from neurokd.export.layers_of_nir import layers_of_nir
+from neurokd.inputs import PIXELS, Encoding, coarse
 
 MAX_VALUES = 1 << 26  # of the largest layer over all steps of a batch: 256 MiB
 
@@ -116,13 +117,17 @@ _LAYERS: dict[type, Callable[[Any, torch.Tensor], torch.Tensor]] = {
 }
 
 
-def float_answers(graph: nir.NIRGraph, images: ImageSet, unit: float) -> npt.NDArray[np.float64]:
-    """The answer after the last step to every one of `images`, `[B, classes]`, whose integer 1 stands for `unit`."""
+def float_runs(graph: nir.NIRGraph, images: ImageSet, encoding: Encoding = PIXELS) -> Iterator[FloatTrace]:
+    """Run `graph` on `images` batch by batch, shown as the integers of `encoding`."""
     widest = max(math.prod(layer.shape or ()) for layer in layers_of_nir(graph))
     size = min(256, max(1, MAX_VALUES // (widest * int(graph.metadata["timesteps"]))))
-    parts = []
     for start in range(0, len(images), size):
-        batch = images.images[start : start + size].float() * unit
-        inputs = batch.transpose(0, 1) if images.frames else batch.unsqueeze(0)
-        parts.append(run_float(graph, inputs).answer[-1])
+        shown = coarse(images.images[start : start + size], encoding.shift, encoding.maximum)
+        batch = shown.float() * encoding.unit
+        yield run_float(graph, batch.transpose(0, 1) if images.frames else batch.unsqueeze(0))
+
+
+def float_answers(graph: nir.NIRGraph, images: ImageSet, encoding: Encoding = PIXELS) -> npt.NDArray[np.float64]:
+    """The answer after the last step to every one of `images`, `[B, classes]`."""
+    parts = [run.answer[-1] for run in float_runs(graph, images, encoding)]
     return np.asarray(torch.cat(parts).numpy(), np.float64)
