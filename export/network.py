@@ -18,6 +18,7 @@ MAX_INPUT = 255  # 8-bit graded input
 MAX_THRESHOLD = 131071  # 17 bits
 CURRENT_LIMIT = 1 << 17  # |synaptic sum| below this keeps u, which holds it << 6, inside 24 bits
 FRACTION_BITS = 6  # current, bias and threshold enter u and v shifted left by this
+MAX_STATE = (1 << 23) - 1  # v saturates here
 
 
 @dataclass(frozen=True)
@@ -55,15 +56,21 @@ class InputSpec:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """LIF neurons that share their decays; `threshold` and `bias` are per population or per channel.
+    """LIF neurons that share their decays and their reset.
 
-    With the synaptic sum `a[t]` (lava/proc/lif/models.py, fixed point)::
+    Every sample starts at `u[-1] = 0`, `v[-1] = initial`. With the synaptic sum `a[t]`
+    (lava/proc/lif/models.py, fixed point)::
 
         u[t] = trunc(u[t-1] * (4096 - decay_u) / 4096) + (a[t] << 6)        # one wrap at 24 bits
         v[t] = clip(trunc(v[t-1] * (4096 - decay_v) / 4096) + u[t] + (bias << 6), +-(2^23 - 1))
-        s[t] = v[t] > threshold << 6;  v[t] = 0 where s[t]
+        hard reset:  s[t] = v[t] > threshold << 6;   v[t] = 0 where s[t]
+        soft reset:  s[t] = v[t] >= threshold << 6;  v[t] -= s[t] * (threshold << 6)
 
-    `threshold` is 0-d or `[C]`; `bias` is None, `[C]` or of `shape`.
+    The soft reset is that of networks converted from QCFS (Bu et al., ICLR 2022), which start at half
+    the threshold, `initial = 32 * threshold`. No neuron of Lava has it, and none starts a sample elsewhere than at 0.
+
+    `threshold` is 0-d or `[C]`; `bias` is None, `[C]` or of `shape`; `initial` is 0-d or `[C]`, a v as it is, not
+    shifted: in 1/64 of the threshold's unit.
     """
 
     name: str
@@ -72,6 +79,8 @@ class Population:
     decay_u: int = MAX_DECAY
     decay_v: int = MAX_DECAY // 2
     bias: IntArray | None = None
+    reset: Literal["hard", "soft"] = "hard"
+    initial: IntArray = field(default_factory=lambda: np.array(0))
 
     @property
     def size(self) -> int:

@@ -11,10 +11,15 @@ from neurokd.export.onnx_graph import INT64, Graph
 
 @dataclass(frozen=True)
 class State:
-    """Names of u and v `[B, *shape]`, int64; None is 0 everywhere, as before the first step."""
+    """Names of u and v, int64, broadcastable to `[B, *shape]`; None is 0 everywhere."""
 
     u: str | None = None
     v: str | None = None
+
+
+def initial_state(graph: Graph, population: Population) -> State:
+    """The state before the first step."""
+    return State(v=graph.constant(_channelwise(population.initial, population.shape)))
 
 
 def add_current(graph: Graph, network: LoihiNetwork, population: Population, signals: dict[str, str]) -> str | None:
@@ -48,9 +53,12 @@ def add_neurons(
     if v is None:
         raise ValueError(f"population '{population.name}': neither current nor bias")
     v = graph.node("Clip", v, graph.constant(1 - STATE_LIMIT), graph.constant(STATE_LIMIT - 1))
-    threshold = _shifted(population.threshold, population.shape)
-    spikes = graph.node("Greater", v, graph.constant(threshold, name=f"threshold/{population.name}"))
-    return spikes, State(u, graph.node("Where", spikes, graph.constant(0), v))
+    shifted = _shifted(population.threshold, population.shape)
+    threshold = graph.constant(shifted, name=f"threshold/{population.name}")
+    soft = population.reset == "soft"
+    spikes = graph.node("GreaterOrEqual" if soft else "Greater", v, threshold)
+    reset = graph.node("Sub", v, threshold) if soft else graph.constant(0)
+    return spikes, State(u, graph.node("Where", spikes, reset, v))
 
 
 def add_readout(graph: Graph, v: str) -> str:
@@ -98,6 +106,11 @@ def _wrap_once(graph: Graph, u: str) -> str:
 
 
 def _shifted(values: IntArray, shape: tuple[int, ...]) -> IntArray:
-    """`values << 6`, which are 0-d, `[C]` or `shape`, broadcastable to `[B, *shape]`."""
-    array = np.asarray(values, dtype=np.int64) << FRACTION_BITS
+    """`values << 6`, broadcastable to `[B, *shape]`."""
+    return _channelwise(np.asarray(values, dtype=np.int64) << FRACTION_BITS, shape)
+
+
+def _channelwise(values: IntArray, shape: tuple[int, ...]) -> IntArray:
+    """`values`, which are 0-d, `[C]` or `shape`, broadcastable to `[B, *shape]`."""
+    array = np.asarray(values, dtype=np.int64)
     return array.reshape(-1, *[1] * (len(shape) - 1)) if array.ndim == 1 else array

@@ -81,4 +81,7 @@ def metadata_of(network: LoihiNetwork, sha256: str | None) -> dict[str, str]:
         "input_kind": network.input.kind,
         "input_maximum": str(network.input.maximum),
     }
+    for population in network.populations:
+        if population.initial.any():
+            texts[f"initial/{population.name}"] = json.dumps(population.initial.tolist())
     return texts if sha256 is None else {**texts, "network_sha256": sha256}

@@ -122,11 +122,11 @@ def _outputs(file: OnnxFile, network: LoihiNetwork, images: IntArray, state: boo
     if not file.of_one_step:
         return file.run({INPUT: frames})
     static = frames.ndim == 1 + len(network.input.shape)
-    now = {
-        f"{variable}/{p.name}": np.zeros((len(images), *p.shape), dtype=np.int64)
-        for p in network.populations
-        for variable in "uv"
-    }
+    now: Arrays = {}
+    for p in network.populations:
+        now[f"u/{p.name}"] = np.zeros((len(images), *p.shape), dtype=np.int64)
+        initial = p.initial.reshape(-1, *[1] * (len(p.shape) - 1))
+        now[f"v/{p.name}"] = now[f"u/{p.name}"] + initial
     steps: list[Arrays] = []
     for t in range(network.timesteps):
         after = file.run({INPUT: frames if static else frames[t], **now})

@@ -13,10 +13,11 @@ def step_model(network: LoihiNetwork, *, sha256: str | None = None) -> onnx.Mode
     """The graph of one step, for streams of any length; it computes the integers of `simulate`.
 
     Inputs: "input" `[B, *shape]` as the user has it (uint8, or int32 for a bias; the graph appends the
-    constant plane), and int64 "u/NAME" and "v/NAME" `[B, *shape]` of every population: 0 at first, then
-    what the last step gave. Outputs: "readout" (int64, `v >> 6`, the running sum of the logits) and
-    "logits" (float32, `readout * logit_scale`) `[B, C]`, or without a read-out the last population's spikes;
-    "spikes/NAME" (uint8), "next_u/NAME" and "next_v/NAME" of every population.
+    constant plane), and int64 "u/NAME" and "v/NAME" `[B, *shape]` of every population: at first 0 and the
+    population's `initial` (in the metadata as "initial/NAME" where it is not 0), then what the last step gave.
+    Outputs: "readout" (int64, `v >> 6`, the running sum of the logits) and "logits" (float32,
+    `readout * logit_scale`) `[B, C]`, or without a read-out the last population's spikes; "spikes/NAME" (uint8),
+    "next_u/NAME" and "next_v/NAME" of every population.
     `sha256` is that of the network's file, for the metadata.
     Raises NeurokdError naming the population that ONNX cannot hold exactly.
 

@@ -5,14 +5,14 @@ import onnx
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.onnx_exact import check_unrolled, prove_exact
 from neurokd.export.onnx_graph import BATCH, UINT8, Graph
-from neurokd.export.onnx_lif import State
+from neurokd.export.onnx_lif import initial_state
 from neurokd.export.onnx_network import add_input, add_logits, add_step, metadata_of
 
 
 def unrolled_model(
     network: LoihiNetwork, *, static: bool = True, spikes: bool = False, sha256: str | None = None
 ) -> onnx.ModelProto:
-    """The graph of all `network.timesteps` steps, each sample from rest; it computes the integers of `simulate`.
+    """The graph of all `network.timesteps` steps, each sample anew; it computes the integers of `simulate`.
 
     Input: "input" as the user has it (uint8, or int32 for a bias; the graph appends the constant plane): with
     `static` one image for all steps `[B, *shape]`, else frames `[T, B, *shape]`. Outputs: "readout" (int64,
@@ -33,7 +33,7 @@ def unrolled_model(
     check_unrolled(network)
     graph, steps = Graph(), network.timesteps
     inputs = add_input(graph, network.input, [BATCH] if static else [steps, BATCH])
-    states = {p.name: State() for p in network.populations}
+    states = {p.name: initial_state(graph, p) for p in network.populations}
     membranes, fired = [], []
     for t in range(steps):
         frame = inputs if static else graph.node("Gather", inputs, graph.constant(t), axis=0)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from neurokd.errors import NeurokdError
-from neurokd.export.network import MAX_DECAY, Connection, LoihiNetwork, Population
+from neurokd.export.network import MAX_DECAY, MAX_STATE, Connection, LoihiNetwork, Population
 
 INPUT = "input"  # the name under which connections refer to the network's input
 
@@ -85,12 +85,34 @@ def _validate_population(population: Population) -> None:
             f"{where}: bias is {bias.dtype} of shape {bias.shape}, allowed are integers, "
             f"one per channel ({shape[0]},) or one per neuron {shape}"
         )
+    _validate_reset(population, where)
+
+
+def _validate_reset(population: Population, where: str) -> None:
+    if population.reset not in ("hard", "soft"):
+        raise NeurokdError(f"{where}: reset {population.reset!r}, allowed are 'hard' and 'soft'")
+    least = int(population.threshold.min())
+    if population.reset == "soft" and least < 1:
+        raise NeurokdError(f"{where}: threshold reaches {least}, a soft reset subtracts it: allowed is 1 or more")
+    initial = np.asarray(population.initial)
+    if initial.dtype.kind not in "iu" or initial.shape not in ((), population.shape[:1]):
+        raise NeurokdError(
+            f"{where}: initial is {initial.dtype} of shape {initial.shape}, allowed are integers, "
+            f"one or one per channel {population.shape[:1]}"
+        )
+    low, high = int(initial.min()), int(initial.max())
+    if low < -MAX_STATE or high > MAX_STATE:
+        raise NeurokdError(f"{where}: initial reaches {low}..{high}, v saturates at +-{MAX_STATE}; start inside")
 
 
 def _validate_connection(network: LoihiNetwork, connection: Connection, order: dict[str, int]) -> None:
     where = f"connection '{connection.source}' -> '{connection.target}'"
     if connection.source not in order or connection.target not in order:
         raise NeurokdError(f"{where}: unknown end; there are {list(order)}")
+    if connection.source == INPUT and network.input.kind == "bias":
+        raise NeurokdError(
+            f"{where}: an input of kind 'bias' is the bias of '{network.populations[0].name}' alone; connect from there"
+        )
     if order[connection.source] >= order[connection.target]:
         raise NeurokdError(f"{where}: it runs backwards; order the populations so that every source comes first")
     weight = connection.weight

@@ -40,8 +40,9 @@ class StateBounds:
 
     @property
     def saturates(self) -> bool:
-        """Whether v can leave (-2^23, 2^23)."""
-        return (self.u + self.bias) * self._gain(self.population.decay_v) >= STATE_LIMIT
+        """Whether v can leave (-2^23, 2^23): decay and either reset only bring it closer to 0."""
+        initial = int(np.abs(np.asarray(self.population.initial, dtype=np.int64)).max())
+        return initial + (self.u + self.bias) * self._gain(self.population.decay_v) >= STATE_LIMIT
 
     @property
     def dtype(self) -> torch.dtype:
@@ -69,9 +70,11 @@ class LifResult:
     v: torch.Tensor | None = None
 
 
-def channelwise(values: IntArray, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """`values`, 0-d, `[C]` or `shape`, shifted left by six bits and broadcastable to `[B, *shape]`."""
-    array = np.asarray(values, dtype=np.float64) * (1 << FRACTION_BITS)
+def channelwise(
+    values: IntArray, shape: tuple[int, ...], dtype: torch.dtype, *, shift: int = FRACTION_BITS
+) -> torch.Tensor:
+    """`values << shift`, which are 0-d, `[C]` or `shape`, broadcastable to `[B, *shape]`."""
+    array = np.asarray(values, dtype=np.float64) * (1 << shift)
     if array.ndim == 1:
         array = array.reshape(-1, *[1] * (len(shape) - 1))
     return torch.tensor(array, dtype=dtype)
@@ -85,7 +88,7 @@ def run_lif(
     keep_u: bool = False,
     keep_v: bool = False,
 ) -> LifResult:
-    """Run one population from rest over all steps (`Population` has the equations).
+    """Run one population from its initial state over all steps (`Population` has the equations).
 
     `drive` is `a << 6`, `bias` the voltage bias `<< 6`, both `[T or 1, B or 1, *shape]`, where a
     leading 1 means the same value at every step. `keep_u` and `keep_v` ask for u and v after every step.
@@ -102,7 +105,8 @@ def run_lif(
             f"{FLOAT64_STATE_EXACT}; scale its weights down or raise decay_u"
         )
     threshold = channelwise(population.threshold, population.shape, dtype)
-    v = torch.zeros_like(like[0])
+    v = torch.zeros_like(like[0]).add_(channelwise(population.initial, population.shape, dtype, shift=0))
+    fires, soft = (torch.ge, True) if population.reset == "soft" else (torch.gt, False)
     u = torch.zeros_like(v) if population.decay_u < MAX_DECAY else None
     spikes = _empty_spikes(steps, v)
     saturated, us, vs = 0, [], []
@@ -118,8 +122,8 @@ def run_lif(
             if term is not None:
                 v.add_(term)
         saturated += _clip(v) if bounds.saturates else 0
-        fired = torch.gt(v, threshold, out=spikes[t])  # into floats and without masks: twice as fast
-        v.addcmul_(v, fired, value=-1)
+        fired = fires(v, threshold, out=spikes[t])  # into floats and without masks: twice as fast
+        v.addcmul_(threshold if soft else v, fired, value=-1)
         if keep_u:
             us.append(torch.zeros_like(v) if current is None else current.clone())
         if keep_v:

@@ -24,6 +24,8 @@ def lif_neuron(case: dict[str, Any]) -> Population:
         decay_u=case.get("decay_u", 4096),
         decay_v=case.get("decay_v", 4096),
         bias=np.array([case["bias"]]) if "bias" in case else None,
+        reset=case.get("reset", "hard"),
+        initial=np.array(case.get("initial", 0)),
     )
 
 

@@ -112,6 +112,14 @@ INCOHERENT = {
     "input of unknown kind": ({"input": InputSpec((4,), "analog")}, "input kind 'analog'"),  # type: ignore[arg-type]
     "bias input with a connection": ({"input": InputSpec((2,), "bias")}, "an input of kind 'bias' is its bias"),
     "unknown source": ({"connections": (Connection("x", "fc", np.ones((2, 4), int)),)}, "unknown end"),
+    "bias input into a later population": (
+        {
+            "input": InputSpec((2,), "bias"),
+            "populations": tuple(Population(name, (2,), np.array(9)) for name in ("fc", "b")),
+            "connections": (Connection("input", "b", np.ones((2, 2), int)),),
+        },
+        "connection 'input' -> 'b': an input of kind 'bias' is the bias of 'fc' alone",
+    ),
     "backwards": ({"connections": (Connection("fc", "fc", np.ones((2, 2), int)),)}, "it runs backwards"),
     "dense shape": ({"connections": (Connection("input", "fc", np.ones((2, 3), int)),)}, "dense weight has shape"),
     "float weights": ({"connections": (Connection("input", "fc", np.ones((2, 4))),)}, "weight is float64"),
@@ -134,6 +142,12 @@ def test_incoherent_networks_are_refused(changes: dict[str, Any], message: str) 
         ({"bias": np.arange(3)}, "bias is int64"),
         ({"decay_u": 4097}, "decay_u is 4097, allowed is 0..4096"),
         ({"decay_v": -1}, "decay_v is -1"),
+        ({"reset": "zero"}, "reset 'zero', allowed are 'hard' and 'soft'"),
+        ({"reset": "soft", "threshold": np.array([9, 0])}, "threshold reaches 0, a soft reset subtracts it"),
+        ({"initial": np.array(0.5)}, "initial is float64"),
+        ({"initial": np.arange(3)}, r"initial is int64 of shape \(3,\)"),
+        ({"initial": np.array([0, 1 << 23])}, "initial reaches 0..8388608, v saturates at"),
+        ({"initial": np.array(-(1 << 23))}, "initial reaches -8388608"),
     ],
 )
 def test_incoherent_populations_are_refused(neuron: dict[str, Any], message: str) -> None:

@@ -51,7 +51,7 @@ def slow_run(network: LoihiNetwork, inputs: IntArray, pipelined: bool) -> dict[s
     for sample in range(inputs.shape[1]):
         before = {p.name: np.zeros(p.shape, dtype=np.int64) for p in network.populations}
         before["input"] = np.zeros(network.input.shape, dtype=np.int64)
-        state = {p.name: (before[p.name], before[p.name]) for p in network.populations}
+        state = {p.name: (before[p.name], per_neuron(p.initial, p.shape)) for p in network.populations}
         steps: dict[str, list[tuple[Array, ...]]] = {p.name: [] for p in network.populations}
         for t in range(network.timesteps):
             x = inputs[t if len(inputs) > 1 else 0, sample].astype(np.int64)
@@ -67,8 +67,9 @@ def slow_run(network: LoihiNetwork, inputs: IntArray, pipelined: bool) -> dict[s
                 v = slow_decay(state[p.name][1], p.decay_v) + u + bias * 64
                 clipped = np.abs(v) > LIMIT
                 v = v.clip(-LIMIT, LIMIT)
-                s = v > per_neuron(p.threshold, p.shape) * 64
-                v = np.where(s, 0, v)
+                threshold = per_neuron(p.threshold, p.shape) * 64
+                s = v >= threshold if p.reset == "soft" else v > threshold
+                v = np.where(s, v - threshold if p.reset == "soft" else 0, v)
                 state[p.name], now[p.name] = (u, v), s.astype(np.int64)
                 steps[p.name].append((s.astype(np.int64), u, v, clipped))
             before = now
@@ -93,7 +94,10 @@ def residual_network(rng: np.random.Generator, kind: Any, weights: int, steps: i
         thresholds = [np.array(rng.integers(1, 900)), rng.integers(1, 900, shape[0]), np.array(131071)]
         decay_u, decay_v = (int(rng.choice([0, 1, 1000, 2048, 3072, 4096, 4096])) for _ in range(2))
         bias = None if bare else biases[rng.integers(3)]
-        return Population(name, shape, thresholds[rng.integers(3)], decay_u, decay_v, bias)
+        reset: Any = str(rng.choice(["hard", "soft"]))
+        initials = [np.array(0), rng.integers(-9000, 30000, shape[0]), np.array(rng.choice([-LIMIT, LIMIT, 32000]))]
+        initial = initials[rng.integers(3)]
+        return Population(name, shape, thresholds[rng.integers(3)], decay_u, decay_v, bias, reset, initial)
 
     first = [] if kind == "bias" else [Connection("input", "a", even(4, 2, 3, 2), padding=(1, 0))]
     return LoihiNetwork(
