@@ -6,12 +6,13 @@ carries the coarse part of the bias as an ordinary 8-bit weight, `bias_mant` car
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from neurokd.errors import NeurokdError
-from neurokd.export.network import MAX_WEIGHT, IntArray
+from neurokd.export.network import MAX_WEIGHT, Connection, IntArray
 
 CONSTANT = 255
 
@@ -30,12 +31,16 @@ def widen(name: str, weight: IntArray, coarse: IntArray, size: tuple[int, ...], 
     """Append the constant channel to a weight `[O, I, kH, kW]` or `[O, I * H * W]` over an image of `size` (H, W).
 
     In a convolution the coarse weights `[O]` sit on a tap that never reads padding, so that every
-    output sees the constant; in a dense layer they sit on the plane's first pixel.
+    output sees the constant; in a dense layer they sit on the plane's first pixel. Where all are 0, the
+    weights just pass the plane by.
     """
     if weight.ndim == 2:
         flat = np.zeros((len(weight), math.prod(size)), weight.dtype)
         flat[:, 0] = coarse
         return np.concatenate([weight, flat], axis=1)
+    plane = np.zeros((weight.shape[0], 1, *weight.shape[2:]), weight.dtype)
+    if not coarse.any():
+        return np.concatenate([weight, plane], axis=1)
     tap = []
     for axis, (extent, kernel) in enumerate(zip(size, weight.shape[2:], strict=True)):
         stride, padding, dilation = (geometry[key][axis] for key in ("stride", "padding", "dilation"))
@@ -46,6 +51,22 @@ def widen(name: str, weight: IntArray, coarse: IntArray, size: tuple[int, ...], 
                 f"layer '{name}': padding {padding} is too wide for a kernel of {kernel} to carry a bias"
             )
         tap.append(index)
-    plane = np.zeros((weight.shape[0], 1, *weight.shape[2:]), weight.dtype)
     plane[:, 0, tap[0], tap[1]] = coarse
     return np.concatenate([weight, plane], axis=1)
+
+
+def pass_by(connection: Connection, size: tuple[int, ...]) -> Connection:
+    """The same weights over an input that has the constant plane, for a layer whose bias needs none.
+
+    `size` is (H, W) of the input. A grouped convolution becomes one over all channels, with zeros between groups.
+    """
+    weight, groups = connection.weight, connection.groups
+    if groups > 1:
+        outputs, inputs = len(weight) // groups, weight.shape[1]
+        whole = np.zeros((len(weight), groups * inputs, *weight.shape[2:]), weight.dtype)
+        for group in range(groups):
+            rows = slice(group * outputs, (group + 1) * outputs)
+            whole[rows, group * inputs : (group + 1) * inputs] = weight[rows]
+        weight = whole
+    blank = np.zeros(len(weight), np.int64)
+    return replace(connection, weight=widen(connection.target, weight, blank, size, {}), groups=1)
