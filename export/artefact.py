@@ -15,7 +15,7 @@ from neurokd.data.images import ImageSet
 from neurokd.export.calibrate import Calibration, FloatArray
 from neurokd.export.manifest import Scores, layer_rows, waterfall_rows
 from neurokd.export.network import LoihiNetwork
-from neurokd.export.netx import read_netx, write_netx
+from neurokd.export.network_file import read_network, write_network
 from neurokd.export.witness import Witness, witness
 from neurokd.hardware.activity import measure_activity
 from neurokd.hardware.energy import estimate_energy
@@ -55,8 +55,8 @@ def write_networks(folder: Path, graph: nir.NIRGraph, network: LoihiNetwork) -> 
     memory = io.BytesIO()  # libhdf5 crashes on a disk that fills up, so it never writes to one
     nir.write(memory, graph)
     (folder / "network.nir").write_bytes(memory.getvalue())
-    write_netx(network, folder / "network.net")
-    return read_netx(folder / "network.net")
+    write_network(network, folder / "network.net")
+    return read_network(folder / "network.net")
 
 
 def measure(

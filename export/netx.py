@@ -1,97 +1,57 @@
-"""The network file: one HDF5 that stock lava-dl netx loads, with what netx cannot say beside it."""
+"""The layers of a network file as stock lava-dl netx reads and writes them: a chain."""
 
-import io
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 
 from neurokd.errors import NeurokdError
-from neurokd.export.hdf5_fields import MAX_EXPANSION, Fields, located
-from neurokd.export.limits import require_limits
-from neurokd.export.network import Connection, InputSpec, LoihiNetwork, Population
+from neurokd.export.hdf5_fields import Fields
+from neurokd.export.network import Connection, LoihiNetwork, Population
 from neurokd.export.netx_chain import Chain, read_chain
 from neurokd.export.netx_dense import survives_netx
-from neurokd.export.netx_extra import Extra
-from neurokd.export.validate import INPUT, source_shape, validate
-from neurokd.files import atomic_file
+from neurokd.export.validate import INPUT, source_shape
+
+LAYERS = "layer"
 
 
-def write_netx(network: LoihiNetwork, path: Path) -> None:
-    """Write `network` to `path`, whole or not at all.
-
-    The group `layer` is what lava-dl 0.6.0 reads (lava/lib/dl/netx/hdf5.py): shapes in C, H, W,
-    weights in O, I, H, W, no field that it would ignore. A read-out is a dense layer with a
-    neuron that forgets nothing and cannot fire. The group `neurokd` holds the rest (`Extra`).
-
-    Raises NeurokdError, naming the layer, for a network that is no chain, exceeds the chip
-    (`check_limits`), or has a dense matrix that netx would change.
-    """
-    require_limits(network)
-    chain = _chain(network)
-    memory = io.BytesIO()  # libhdf5 crashes on a disk that fills up, so it never writes to one
-    with h5py.File(memory, "w") as file:
-        layers = file.create_group("layer")
-        _write_layer(layers, "input", network.input.shape)
-        if network.input.kind == "bias":
-            _write_neuron(layers["0"], network.populations[0])
-        for connection in chain:
-            population = network.population(connection.target)
-            if connection.kind == "dense" and len(source_shape(network, connection.source)) == 3:
-                _write_layer(layers, "flatten", (connection.weight.shape[1],))
-            _write_connection(_write_layer(layers, connection.kind, population.shape), connection, population)
-        Extra.of(network).write(file)
-    with atomic_file(Path(path)) as part:
-        part.write_bytes(memory.getvalue())
-
-
-def read_netx(path: Path) -> LoihiNetwork:
-    """Read a network file, ours or others', and check every part of it.
-
-    Others' files have no timesteps, labels or read-out: `simulation/tSample` gives the timesteps
-    (else 1), and a last dense layer without neuron is the read-out. Weights are those that stock
-    netx computes with. No code in the file is ever run.
-
-    Raises NeurokdError, naming file and group, for a file that is damaged, hostile or holds a
-    layer that this project cannot run.
-    """
-    path = Path(path)
-    with located(f"'{path}'"):
-        size = path.stat().st_size
-        with h5py.File(path, "r") as file:
-            root = Fields(file, f"'{path}'", size * MAX_EXPANSION)
-            extra = Extra.read(root)
-            chain = read_chain(root.child("layer"), extra.populations if extra else ())
-            network = _network(chain, _timesteps(root))
-        network = network if extra is None else _complete(network, extra)
-    try:
-        validate(network)
-    except NeurokdError as error:
-        raise NeurokdError(f"'{path}': {error}") from error
-    return network
-
-
-def _chain(network: LoihiNetwork) -> list[Connection]:
-    """The connections in order, refused unless each population reads the one before it."""
-    chain, before = [], INPUT
+def is_chain(network: LoihiNetwork) -> bool:
+    """Whether each population reads the one before it alone, the only form that netx knows."""
+    before = INPUT
     for population in network.populations:
-        incoming = network.incoming(population.name)
-        if incoming:
-            if len(incoming) != 1 or incoming[0].source != before:
-                sources = [connection.source for connection in incoming]
-                raise NeurokdError(
-                    f"population '{population.name}': it reads {sources}, a netx file holds a chain, where it reads "
-                    f"['{before}'] alone; export a network without branches"
-                )
-            _refuse_shapes(network, incoming[0], population)
-            chain.append(incoming[0])
+        sources = [connection.source for connection in network.incoming(population.name)]
+        if sources != ([] if before == INPUT and network.input.kind == "bias" else [before]):
+            return False
         before = population.name
-    return chain
+    return True
 
 
-def _refuse_shapes(network: LoihiNetwork, connection: Connection, population: Population) -> None:
+def write_layers(file: h5py.File, network: LoihiNetwork) -> None:
+    """Write the group `layer` of a chain, as lava-dl 0.6.0 reads it (lava/lib/dl/netx/hdf5.py).
+
+    Shapes are in C, H, W, weights in O, I, H, W; there is no field that netx would ignore. A read-out is a dense
+    layer with a neuron that forgets nothing and cannot fire.
+    Raises NeurokdError, naming the layer, for a dense layer that netx would refuse or change.
+    """
+    layers = file.create_group(LAYERS)
+    _write_layer(layers, "input", network.input.shape)
+    if network.input.kind == "bias":
+        _write_neuron(layers["0"], network.populations[0])
+    for connection in network.connections:
+        population = network.population(connection.target)
+        _refuse_shapes(connection, population)
+        if connection.kind == "dense" and len(source_shape(network, connection.source)) == 3:
+            _write_layer(layers, "flatten", (connection.weight.shape[1],))
+        _write_connection(_write_layer(layers, connection.kind, population.shape), connection, population)
+
+
+def read_layers(root: Fields, names: Sequence[str]) -> LoihiNetwork:
+    """The chain in the group `layer`; `names` are those of its populations, empty in others' files."""
+    return _network(read_chain(root.child(LAYERS), names), _timesteps(root))
+
+
+def _refuse_shapes(connection: Connection, population: Population) -> None:
     if connection.kind == "dense" and len(population.shape) != 1:
         raise NeurokdError(
             f"population '{population.name}': a dense layer of shape {population.shape}, netx allows (N,); flatten it"
@@ -150,21 +110,4 @@ def _network(chain: Chain, timesteps: int) -> LoihiNetwork:
     readout = None if chain.has_neuron else chain.populations[-1].name
     return LoihiNetwork(
         chain.input, tuple(chain.populations), tuple(chain.connections), timesteps, readout, metadata=metadata
-    )
-
-
-def _complete(network: LoihiNetwork, extra: Extra) -> LoihiNetwork:
-    stored = len(extra.populations)
-    if stored != len(network.populations):
-        raise NeurokdError(f"neurokd/network: {stored} population names for {len(network.populations)} populations")
-    if (extra.input_kind == "bias") != (network.input.kind == "bias"):
-        raise NeurokdError(f"neurokd/network: input kind '{extra.input_kind}' contradicts layer/0")
-    return replace(
-        network,
-        input=InputSpec(network.input.shape, extra.input_kind, extra.input_constant, extra.input_maximum),
-        timesteps=extra.timesteps,
-        readout=extra.readout,
-        logit_scale=extra.logit_scale,
-        labels=tuple(extra.labels),
-        metadata=extra.metadata,
     )

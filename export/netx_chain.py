@@ -8,11 +8,11 @@ import numpy as np
 
 from neurokd.errors import NeurokdError
 from neurokd.export.hdf5_fields import Fields
+from neurokd.export.hdf5_geometry import read_members, read_pair, read_shape
 from neurokd.export.network import MAX_DECAY, Connection, InputSpec, IntArray, Population
 from neurokd.export.netx_dense import netx_dense_weight
 from neurokd.export.validate import INPUT, conv_output_shape
 
-MAX_NEURONS = 1 << 30  # in one population; a chip has 2^20
 MAX_LAYERS = 1024
 UNREACHABLE_THRESHOLD = 131072  # what netx gives a dense layer without neuron: v saturates below it
 _NEURONS = ("CUBA", "LOIHI")
@@ -50,12 +50,8 @@ def read_chain(layers: Fields, names: Sequence[str] = ()) -> Chain:
     Raises NeurokdError, naming the group, for everything that netx would refuse, skip in silence
     or compute differently from what the file says.
     """
-    count = len(layers.group)
-    if not 1 <= count <= MAX_LAYERS:
-        raise NeurokdError(f"{layers.where}: {count} layers, allowed is 1..{MAX_LAYERS}")
     chain = Chain(names)
-    for index in range(count):
-        layer = layers.child(str(index))
+    for index, layer in enumerate(read_members(layers, MAX_LAYERS)):
         kind = layer.text("type")
         if kind not in LAYERS:
             raise NeurokdError(f"{layer.where}: layer type '{kind[:40]}', allowed are {sorted(LAYERS)}")
@@ -69,7 +65,7 @@ def read_chain(layers: Fields, names: Sequence[str] = ()) -> Chain:
 def _input(layer: Fields, chain: Chain, name: str) -> None:
     if chain.input is not None or chain.populations:
         raise NeurokdError(f"{layer.where}: an input layer, allowed is one, as the first layer")
-    shape = _shape(layer)
+    shape = read_shape(layer)
     chain.shape, chain.input = shape, InputSpec(shape)
     if layer.has("neuron"):
         chain.input = InputSpec(shape, kind="bias")
@@ -95,14 +91,14 @@ def _conv(layer: Fields, chain: Chain, name: str) -> None:
         chain.source,
         chain.next_name(name),
         weight.astype(np.int32),
-        stride=_pair(layer, "stride", 1),
-        padding=_pair(layer, "padding", 0),
-        dilation=_pair(layer, "dilation", 1),
+        stride=read_pair(layer, "stride", 1),
+        padding=read_pair(layer, "padding", 0),
+        dilation=read_pair(layer, "dilation", 1),
         groups=layer.integer("groups"),
     )
     shape = conv_output_shape(connection, chain.shape)
-    if _shape(layer) != shape:
-        raise NeurokdError(f"{layer.where}/shape: it says {_shape(layer)}, the convolution gives {shape}")
+    if read_shape(layer) != shape:
+        raise NeurokdError(f"{layer.where}/shape: it says {read_shape(layer)}, the convolution gives {shape}")
     if not layer.has("neuron"):
         raise NeurokdError(f"{layer.where}/neuron: it is missing, netx needs it for a convolution")
     chain.connections.append(connection)
@@ -110,7 +106,7 @@ def _conv(layer: Fields, chain: Chain, name: str) -> None:
 
 
 def _dense(layer: Fields, chain: Chain, name: str) -> None:
-    outputs, weight = math.prod(_shape(layer)), layer.integers("weight")
+    outputs, weight = math.prod(read_shape(layer)), layer.integers("weight")
     if weight.ndim == 1 and weight.size % outputs == 0:
         weight = weight.reshape(outputs, -1)
     if weight.ndim != 2 or weight.size == 0 or weight.shape[0] != outputs:
@@ -161,22 +157,6 @@ def _population(layer: Fields, name: str, shape: tuple[int, ...], bias: IntArray
     if threshold.shape not in ((), shape[:1]):
         raise NeurokdError(f"{neuron.where}/vThMant: shape {threshold.shape}, allowed is one or one per channel")
     return Population(name, shape, threshold, neuron.integer("iDecay"), neuron.integer("vDecay"), bias)
-
-
-def _shape(layer: Fields) -> tuple[int, ...]:
-    sizes = tuple(int(size) for size in layer.integers("shape").flat)
-    if len(sizes) not in (1, 2, 3) or min(sizes) < 1 or math.prod(sizes) > MAX_NEURONS:
-        raise NeurokdError(
-            f"{layer.where}/shape: {sizes[:8]}, allowed is (C, H, W) or (N,) of 1..{MAX_NEURONS} neurons"
-        )
-    return sizes
-
-
-def _pair(layer: Fields, key: str, least: int) -> tuple[int, int]:
-    values = [int(value) for value in layer.integers(key).flat]
-    if len(values) not in (1, 2) or min(values) < least:
-        raise NeurokdError(f"{layer.where}/{key}: {values[:8]}, allowed are one or two numbers from {least} on")
-    return values[0], values[-1]
 
 
 def _bias(layer: Fields, shape: tuple[int, ...]) -> IntArray | None:

@@ -9,22 +9,39 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from neurokd.errors import NeurokdError
 from neurokd.export.hdf5_fields import Fields, located
-from neurokd.export.network import LoihiNetwork
+from neurokd.export.network import MAX_STATE, LoihiNetwork
 
 GROUP, TEXT = "neurokd", "network"
-FORMAT: Literal[1] = 1
+FORMATS = (1, 2)  # 2 since files hold graphs, soft resets and initial membranes
 
 
-class Extra(BaseModel):
-    """Everything about a `LoihiNetwork` that its `layer` group does not say; see there for the meaning."""
+State = Annotated[int, Field(ge=-MAX_STATE, le=MAX_STATE)]
+
+
+class Neuron(BaseModel):
+    """How a population's membrane starts and resets; `initial` is one value or one per channel."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    format: Literal[1] = FORMAT
+    reset: Literal["hard", "soft"]
+    initial: State | list[State]
+
+
+class Extra(BaseModel):
+    """Everything about a `LoihiNetwork` that its other groups do not say; see there for the meaning.
+
+    Format 1 is a chain of neurons as netx has them, format 2 has `neurons`, one per population. A reader that knows
+    format 1 alone refuses the other, which it would run with other resets.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    format: Literal[1, 2]
     input_kind: Literal["spikes", "graded", "bias"]
     input_constant: int
     input_maximum: Annotated[int, Field(ge=1, lt=1 << 24)] = 255
     populations: list[str]
+    neurons: list[Neuron] = []
     timesteps: Annotated[int, Field(ge=1, le=1 << 20)]
     readout: str | None
     logit_scale: Annotated[float, Field(allow_inf_nan=False)]
@@ -32,9 +49,13 @@ class Extra(BaseModel):
     metadata: dict[str, Any]
 
     @classmethod
-    def of(cls, network: LoihiNetwork) -> "Extra":
-        """What `network` needs stored."""
+    def of(cls, network: LoihiNetwork, *, chain: bool) -> "Extra":
+        """What `network` needs stored; `chain`: its other group is that of netx."""
+        neurons = [Neuron(reset=p.reset, initial=p.initial.tolist()) for p in network.populations]
+        stock = chain and all(p.reset == "hard" and not p.initial.any() for p in network.populations)
         return cls(
+            format=1 if stock else 2,
+            neurons=[] if stock else neurons,
             input_kind=network.input.kind,
             input_constant=network.input.constant,
             input_maximum=network.input.maximum,
@@ -49,7 +70,7 @@ class Extra(BaseModel):
     def write(self, file: h5py.File) -> None:
         """Store as `neurokd/network`, an ASCII string; NeurokdError if the metadata is no JSON."""
         try:
-            text = json.dumps(self.model_dump(), allow_nan=False)
+            text = json.dumps(self.model_dump(exclude={"neurons"} if self.format == 1 else None), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise NeurokdError(f"network metadata: it is not JSON ({error}); keep to text, numbers, lists") from error
         file.create_group(GROUP).create_dataset(TEXT, data=np.bytes_(text.encode("ascii")))
@@ -64,11 +85,24 @@ class Extra(BaseModel):
         with located(where):
             stored = json.loads(group.text(TEXT))
         version = stored.get("format") if isinstance(stored, dict) else None
-        if version != FORMAT:
-            raise NeurokdError(f"{where}: format {str(version)[:40]}, this version reads {FORMAT}; update neurokd")
+        if version not in FORMATS:
+            raise NeurokdError(f"{where}: format {str(version)[:40]}, this version reads {FORMATS}; update neurokd")
         try:
-            return cls.model_validate(stored)
+            extra = cls.model_validate(stored)
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             raise NeurokdError(f"{where}: field '{field}': {first['msg']}; write the file again") from error
+        wanted = len(extra.populations) if extra.format == 2 else 0
+        if len(extra.neurons) != wanted:
+            raise NeurokdError(f"{where}: {len(extra.neurons)} neurons, needed in format {extra.format} are {wanted}")
+        return extra
+
+    def neurons_in_order(self) -> list[Neuron]:
+        """How each population starts and resets."""
+        return self.neurons or [Neuron(reset="hard", initial=0)] * len(self.populations)
+
+    def require_populations(self, count: int) -> None:
+        """Raise NeurokdError unless there are names for just `count` populations."""
+        if len(self.populations) != count:
+            raise NeurokdError(f"{GROUP}/{TEXT}: {len(self.populations)} population names for {count} populations")

@@ -11,7 +11,7 @@ from neurokd.data.images import DataSet, ImageSet
 from neurokd.errors import NeurokdError
 from neurokd.export.artefact import first_images
 from neurokd.export.network import LoihiNetwork
-from neurokd.export.netx import read_netx
+from neurokd.export.network_file import read_network
 from neurokd.export.onnx_float import export_onnx_float, float_difference
 from neurokd.export.onnx_graph import write_onnx
 from neurokd.export.onnx_run import OnnxFile
@@ -36,7 +36,7 @@ def export_onnx(run: Run, *, samples: int | None = None, data_root: Path | None 
     it stands in the manifest. Raises NeurokdError for a network that ONNX cannot hold exactly.
     """
     path = run.export / "network.net"
-    network, checksum = read_netx(path), _sha256(path)
+    network, checksum = read_network(path), _sha256(path)
     dataset = load_data(run.recipe, data_root)
     images = first_images(dataset.test, samples)
     static = images.images.ndim == 4

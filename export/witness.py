@@ -53,7 +53,7 @@ def witness(
         "reason": None if comparison.mismatches == 0 else comparison.describe(),
         "samples": samples,
         "timesteps": network.timesteps,
-        "models": "stock netx and process models" if not options.fast else "stock netx, im2col convolution",
+        "models": f"loaded by {theirs.info['loaded_by']}; process models: {theirs.info['process_models']}",
         "accuracy": None if labels is None else theirs.accuracy(labels[:samples])[-1],
         "simulator_accuracy": None if labels is None else ours.accuracy(labels[:samples])[-1],
         **comparison.to_json(),

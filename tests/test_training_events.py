@@ -18,7 +18,7 @@ from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate, logits_per_step
 from neurokd.export.bundle import ExportOptions, export_run
 from neurokd.export.check import check_recipe
-from neurokd.export.netx import read_netx
+from neurokd.export.network_file import read_network
 from neurokd.export.target import find_target
 from neurokd.export.witness import Witness
 from neurokd.hardware.simulator import simulate
@@ -175,7 +175,7 @@ def test_three_stages_learn(trained: Run) -> None:
 def test_the_artefact_computes_what_was_trained(trained: Run) -> None:
     manifest = export_run(trained, ExportOptions(lava=Witness(mode="off")))
     assert manifest["input"] == {"shape": [2, 8, 8], "kind": "graded", "constant": 0, "maximum": 31}
-    network = read_netx(trained.export / "network.net")
+    network = read_network(trained.export / "network.net")
     dataset = load_data(trained.recipe)
     frames = network.input.encode(dataset.test.images[:].numpy())
     assert frames.shape == (3, 40, 2, 8, 8)

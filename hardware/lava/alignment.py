@@ -1,9 +1,10 @@
 """Between samples and Lava's steps.
 
-Lava has no batch: samples follow one another in one pipeline, and every synapse delays by one step, so that
-layer k (from 0) answers the input of step g at step g + k + 1 (lava/proc/conv/models.py: last step's sums are
-sent first). An input that is the first layer's bias has no synapse: layer k answers at step g + k. Zero frames
-at the end flush the pipeline. Lava orders axes W, H, C.
+Lava has no batch: samples follow one another in one pipeline, and every synapse delays by one step, so that a
+population behind a path of k synapses answers the input of step g at step g + k (lava/proc/conv/models.py: last
+step's sums are sent first). Where paths of several lengths meet, the longest counts and the others are delayed.
+An input that is the first population's bias has no synapse. Zero frames at the end flush the pipeline. Lava orders
+axes W, H, C.
 """
 
 from typing import TypeVar
@@ -11,27 +12,40 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from neurokd.errors import NeurokdError
-from neurokd.export.network import IntArray, LoihiNetwork
+from neurokd.export.network import Connection, IntArray, LoihiNetwork
+from neurokd.export.netx import is_chain
+from neurokd.export.validate import INPUT
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
-def first_lag(network: LoihiNetwork) -> int:
-    """Steps after which the first layer answers; also netx's `reset_offset`, which clears each layer in time."""
-    return 0 if network.input.kind == "bias" else 1
+def lags_of(network: LoihiNetwork) -> dict[str, int]:
+    """Steps after which each population answers the input: synapses on the longest path; "input" is 0."""
+    lags = {INPUT: 0}
+    for population in network.populations:
+        incoming = network.incoming(population.name)
+        lags[population.name] = max((lags[connection.source] + 1 for connection in incoming), default=0)
+    return lags
+
+
+def delay_of(connection: Connection, lags: dict[str, int]) -> int:
+    """Steps that a connection has to be held back, beside its own, to arrive with the longest path to its target.
+
+    >>> skip = Connection("input", "sum", np.array([[2]]))
+    >>> delay_of(skip, {"input": 0, "middle": 1, "sum": 2})
+    1
+    """
+    return lags[connection.target] - lags[connection.source] - 1
 
 
 def frames_of(network: LoihiNetwork, inputs: IntArray) -> npt.NDArray[np.int32]:
     """Lay samples `[T, B, *shape]` (T = 1: static) one behind the other, plus the flush: `[steps, *Lava shape]`."""
     whole = np.broadcast_to(inputs, (network.timesteps, *inputs.shape[1:]))
     samples = np.moveaxis(whole, 0, 1).reshape(-1, *network.input.shape)
-    flush = len(network.populations) - 1 + first_lag(network)
-    zeros = np.zeros((flush, *network.input.shape), dtype=np.int32)
+    zeros = np.zeros((max(lags_of(network).values()), *network.input.shape), dtype=np.int32)
     row: npt.NDArray[np.int32] = np.concatenate([samples.astype(np.int32), zeros])
-    connections = network.connections
-    if network.input.kind != "bias" and connections[0].kind == "dense":
-        return row.reshape(len(row), -1)  # dense weights read C, H, W order
+    if network.input.kind != "bias" and is_chain(network) and network.connections[0].kind == "dense":
+        return row.reshape(len(row), -1)  # netx feeds a first dense layer as it is, and its weights read C, H, W order
     return np.ascontiguousarray(reverse_axes(row))
 
 
@@ -52,17 +66,3 @@ def reverse_axes(frames: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     """
     reversed_frames: npt.NDArray[Scalar] = frames.transpose(0, *range(frames.ndim - 1, 0, -1))
     return reversed_frames
-
-
-def check_chain(network: LoihiNetwork, name: str) -> None:
-    """Raise NeurokdError unless every population is driven by the one before it alone: netx knows no other form."""
-    before = "input"
-    for population in network.populations:
-        sources = [connection.source for connection in network.incoming(population.name)]
-        allowed = [] if before == "input" and network.input.kind == "bias" else [before]
-        if sources != allowed:
-            raise NeurokdError(
-                f"{name}: population '{population.name}' is driven by {sources}, Lava's netx reader can only build "
-                f"{allowed}; run this network on the integer simulator"
-            )
-        before = population.name

@@ -1,4 +1,4 @@
-"""Run networks on stock Lava: a script for the Lava interpreter, fed and read through files.
+"""Run networks on Lava: a script for the Lava interpreter, fed and read through files.
 
     python worker.py JOB.json
 
@@ -8,6 +8,8 @@ at every Lava step, the spikes of every neuron layer and the read-out membrane. 
     {"folder": where frames.npy lies and the records go, "network": the .net file, "steps": Lava steps to run,
      "reset_interval": steps per sample, "reset_offset": 0 or 1, "message_bits": 0 (spikes) or 8 (graded),
      "bias_input": the frames are the first layer's bias, "layers": neuron layers, "readout": index of a layer or null,
+     "graph": null, or what to build in place of the file where it is no chain (neurokd/hardware/lava/graph_order.py),
+     "starts": null, or {"initial", "soft"} per layer where neurons start or reset otherwise than Lava's,
      "fast": bool}
 
 `frames.npy` is int32 `[steps, *shape]` in Lava's axis order (W, H, C). Written: `spikes-K.npy` uint8
@@ -30,23 +32,19 @@ POLL_S = 0.25
 
 
 def run_job(job: dict[str, Any]) -> None:
-    """Load one network with stock netx, run it, leave the records in the job's folder."""
-    from lava.lib.dl.netx.hdf5 import Network
+    """Build one network, run it, leave the records in the job's folder."""
+    from worker_networks import chain_of, graph_of
 
     started = time.perf_counter()
     folder = Path(job["folder"])
-    network = Network(
-        net_config=job["network"],
-        input_message_bits=job["message_bits"],
-        reset_interval=job["reset_interval"],
-        reset_offset=job["reset_offset"],
-    )
-    if len(network.layers) != job["layers"]:
-        raise RuntimeError(f"{job['network']}: netx built {len(network.layers)} neuron layers, not {job['layers']}")
     frames = np.load(folder / "frames.npy")
+    network = (graph_of if job["graph"] else chain_of)(job, frames)
+    if len(network.neurons) != job["layers"]:
+        raise RuntimeError(f"{job['network']}: Lava has {len(network.neurons)} neuron layers, not {job['layers']}")
+    if job["starts"]:
+        for neuron, start in zip(network.neurons, job["starts"], strict=True):
+            neuron.proc_params["initial"], neuron.proc_params["soft"] = start["initial"], start["soft"]
     _attach(network, job, folder)
-    if not job["bias_input"]:
-        _play(network, frames)
     built = time.perf_counter()
     watched = threading.Event()
     threading.Thread(target=_watch_actors, args=(network, watched), daemon=True).start()
@@ -55,7 +53,7 @@ def run_job(job: dict[str, Any]) -> None:
     _advance(network, job, frames, 1, job["steps"])
     finished = time.perf_counter()
     watched.set()
-    network.stop()
+    network.root.stop()
     seconds = {"build_s": built - started, "compile_s": compiled - built, "run_s": finished - compiled}
     (folder / "done.json").write_text(json.dumps(seconds))
 
@@ -65,19 +63,12 @@ def _attach(network: Any, job: dict[str, Any], folder: Path) -> None:
     from processes.file_sink import FileSink
     from processes.membrane_sink import MembraneSink
 
-    for index, layer in enumerate(network.layers):
+    for index, output in enumerate(network.outputs):
         path = str(folder / f"spikes-{index}.npy")
-        layer.out.connect(FileSink(shape=layer.out.shape, path=path, steps=job["steps"]).a_in)
+        output.connect(FileSink(shape=output.shape, path=path, steps=job["steps"]).a_in)
     if job["readout"] is not None:
-        membrane = network.layers[job["readout"]].neuron.v
+        membrane = network.neurons[job["readout"]].v
         MembraneSink(target=membrane, path=str(folder / "readout.npy"), steps=job["steps"])
-
-
-def _play(network: Any, frames: "np.ndarray[Any, Any]") -> None:
-    """Feed the frames to the first synapse; Lava's source wants time last."""
-    from lava.proc.io.source import RingBuffer
-
-    RingBuffer(data=np.ascontiguousarray(np.moveaxis(frames, 0, -1))).s_out.connect(network.inp)
 
 
 def _advance(network: Any, job: dict[str, Any], frames: "np.ndarray[Any, Any]", done: int, until: int) -> None:
@@ -92,8 +83,8 @@ def _advance(network: Any, job: dict[str, Any], frames: "np.ndarray[Any, Any]", 
 
 def _set_bias(network: Any, frames: "np.ndarray[Any, Any]", done: int, until: int) -> int:
     """Present frame `done` as the bias of the first layer; return for how many steps it stays the same."""
-    bias = network.in_layer.neuron.bias_mant
-    if network.runtime is None:
+    bias = network.neurons[0].bias_mant
+    if network.root.runtime is None:
         bias.init = frames[done]
     else:
         bias.set(frames[done])
@@ -107,20 +98,25 @@ def _run(network: Any, job: dict[str, Any], steps: int) -> None:
     from lava.magma.core.run_conditions import RunSteps
     from lava.magma.core.run_configs import Loihi2SimCfg
 
-    models = {}
+    models: dict[Any, Any] = {}
     if job["fast"]:
         from lava.proc.conv.process import Conv
         from processes.fast_convolution import FastConvolution
 
         models[Conv] = FastConvolution
+    if job["starts"]:
+        from lava.proc.lif.process import LIFReset
+        from processes.started_lif import StartedLif
+
+        models[LIFReset] = StartedLif
     config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=models)
-    network.run(condition=RunSteps(num_steps=steps), run_cfg=config)
+    network.root.run(condition=RunSteps(num_steps=steps), run_cfg=config)
 
 
 def _watch_actors(network: Any, finished: threading.Event) -> None:
     """End everything when a process model raises: Lava itself would wait for its other processes for ever."""
     while not finished.wait(POLL_S):
-        runtime = network.runtime
+        runtime = network.root.runtime
         for actor in list(runtime._messaging_infrastructure.actors) if runtime else []:
             try:
                 failure = actor.exception
@@ -144,7 +140,7 @@ def _watch_parent() -> None:
 
 def main() -> None:
     """Run every job of the file named on the command line, one after the other."""
-    sys.path.append(str(Path(__file__).parent))  # for `processes`; last, to shadow nothing
+    sys.path.append(str(Path(__file__).parent))  # for `processes` and `worker_networks`; last, to shadow nothing
     threading.Thread(target=_watch_parent, daemon=True).start()
     try:
         for job in json.loads(Path(sys.argv[1]).read_text()):

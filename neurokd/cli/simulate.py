@@ -19,13 +19,13 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Accuracy, spikes per layer, synaptic operations and wall time of an artefact."""
-    from neurokd.export.netx import read_netx
+    from neurokd.export.network_file import read_network
     from neurokd.hardware.activity import measure_activity
     from neurokd.hardware.lava.runner import run_lava
     from neurokd.hardware.simulator import simulate as run_integer
 
     path, run = _locate(artefact)
-    network = read_netx(path)
+    network = read_network(path)
     images = _test_images(run, samples if samples or backend != "lava" else 20, data_root)
     frames = network.input.encode(images.images[:].numpy())
     if frames.shape[2:] != network.input.shape:

@@ -90,11 +90,11 @@ def test_one_differing_spike_is_exit_code_1(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from neurokd.export import witness
-    from neurokd.export.netx import read_netx
+    from neurokd.export.network_file import read_network
     from neurokd.hardware.simulator import simulate
 
     def lava_with_a_flipped_spike(path, inputs, **_):  # type: ignore[no-untyped-def]
-        trace = simulate(read_netx(path), inputs)
+        trace = simulate(read_network(path), inputs)
         trace.spikes["relu2"][1, 3, 2, 0, 1] ^= 1
         return dataclasses.replace(trace, backend="lava", info={"lava-nc": "0", "lava-dl": "0"})
 

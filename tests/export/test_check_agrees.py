@@ -12,7 +12,7 @@ from torch import nn
 from neurokd.errors import NeurokdError
 from neurokd.export.check import check_model
 from neurokd.export.lower import lower
-from neurokd.export.netx import write_netx
+from neurokd.export.network_file import write_network
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
 from neurokd.export.quantize import quantize
@@ -28,7 +28,7 @@ def exports(student: SpikingNetwork, folder: Path) -> str | None:
     """Why the export refuses, or None."""
     try:
         folded = fold_average_pooling(fold_scale(lower(student, SHAPE)))
-        write_netx(quantize(folded).network, folder / "network.net")
+        write_network(quantize(folded).network, folder / "network.net")
     except NeurokdError as error:
         return str(error)
     return None

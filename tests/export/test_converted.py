@@ -18,7 +18,7 @@ from neurokd.export.calibrate import float_logits, integer_logits
 from neurokd.export.chain import graph_of
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
-from neurokd.export.netx import read_netx, write_netx
+from neurokd.export.network_file import read_network, write_network
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
 from neurokd.export.quantize import quantize
@@ -105,9 +105,9 @@ def test_the_integer_network_follows_the_float_student(decay: float, tmp_path: P
     assert wanted.std() > 0.5
     assert np.corrcoef(wanted.ravel(), got.ravel())[0, 1] > 0.95
     assert np.polyfit(wanted.ravel(), got.ravel(), 1)[0] == pytest.approx(1.0, abs=0.1)
-    write_netx(network, tmp_path / "network.net")
+    write_network(network, tmp_path / "network.net")
     frames = network.input.encode(images.images.numpy())
-    again, first = (simulate(n, frames).readout for n in (read_netx(tmp_path / "network.net"), network))
+    again, first = (simulate(n, frames).readout for n in (read_network(tmp_path / "network.net"), network))
     assert again is not None and first is not None and np.array_equal(again, first)
 
 

@@ -16,7 +16,7 @@ from neurokd.export.artefact import ExportOptions
 from neurokd.export.bundle_nir import NirOptions, export_nir
 from neurokd.export.check import check_nir
 from neurokd.export.lower import lower
-from neurokd.export.netx import read_netx, write_netx
+from neurokd.export.network_file import read_network, write_network
 from neurokd.export.nir_chain import common_nodes, fold
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.quantize import quantize
@@ -51,7 +51,7 @@ def test_with_data_the_manifest_has_accuracies(digits: Path) -> None:
     assert len(manifest["accuracy_per_step"]) == manifest["timesteps"] == 5
     assert manifest["calibration"]["samples"] == 512 and set(manifest["calibration"]["agreement"]) >= {"1.0", "0.7"}
     assert manifest["source"]["file"] == "model.nir"
-    network = read_netx(folder / "network.net")
+    network = read_network(folder / "network.net")
     assert network.input.shape == (1, 16, 16) and network.labels == tuple("0123456789")
     assert network.readout == "3.counts"
 
@@ -113,7 +113,7 @@ def test_our_own_graph_comes_back_as_the_same_integers(tmp_path: Path) -> None:
     graph = lower(to_spiking(ann, LIF(), 3).eval(), (1, 16, 16))
     nir.write(tmp_path / "ours.nir", graph)
     export_nir(tmp_path / "ours.nir", NirOptions(export=WITHOUT_LAVA))
-    wanted, got = quantize(fold_average_pooling(graph)).network, read_netx(tmp_path / "ours-export" / "network.net")
+    wanted, got = quantize(fold_average_pooling(graph)).network, read_network(tmp_path / "ours-export" / "network.net")
     assert [p.name for p in got.populations] == [p.name for p in wanted.populations]
     for ours, theirs in zip(wanted.connections, got.connections, strict=True):
         assert np.array_equal(ours.weight, theirs.weight)
@@ -165,7 +165,7 @@ def test_every_kind_of_neuron_runs_on_lava_as_in_the_simulator(tmp_path: Path) -
     jobs, networks = [], []
     for index, nodes in enumerate(NETWORKS.values()):
         network = quantize(fold(common_nodes(chain(*nodes, timesteps=12)))).network
-        write_netx(network, tmp_path / f"{index}.net")
+        write_network(network, tmp_path / f"{index}.net")
         pixels = np.random.default_rng(index).integers(0, 256, (6, 4, 1, 1))
         networks.append(network)
         jobs.append(LavaJob(tmp_path / f"{index}.net", network.input.encode(pixels)))

@@ -10,7 +10,7 @@ from torch import nn
 from neurokd.data.images import ImageSet
 from neurokd.export.calibrate import float_logits, integer_logits
 from neurokd.export.lower import lower
-from neurokd.export.netx import read_netx, write_netx
+from neurokd.export.network_file import read_network, write_network
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.quantize import quantize
 from neurokd.export.verify import compare
@@ -82,8 +82,8 @@ def test_every_shape_of_model_runs_on_lava_as_in_the_simulator(tmp_path: Path) -
         network = quantize(fold_average_pooling(lower(student, shape))).network
         wanted, got = float_logits(student, images), integer_logits(network, images)
         assert np.corrcoef(wanted.ravel(), got.ravel())[0, 1] > 0.9, name  # no margins; a wrong axis or tap gives less
-        write_netx(network, tmp_path / f"{index}.net")
-        networks.append(read_netx(tmp_path / f"{index}.net"))
+        write_network(network, tmp_path / f"{index}.net")
+        networks.append(read_network(tmp_path / f"{index}.net"))
         frames = networks[-1].input.encode(images.images[:IMAGES].numpy())
         jobs.append(LavaJob(tmp_path / f"{index}.net", frames))
     for network, job, theirs, name in zip(networks, jobs, run_lava_many(jobs), _models(), strict=True):

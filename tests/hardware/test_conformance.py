@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from neurokd.export.netx import read_netx
+from neurokd.export.network_file import read_network
 from neurokd.hardware.activity import measure_activity
 from neurokd.hardware.simulator import simulate
 
@@ -27,7 +27,7 @@ def to_channels_first(values: npt.NDArray[np.generic]) -> Array:
 
 
 def test_tinynet_output() -> None:
-    network = dataclasses.replace(read_netx(FOLDER / "tinynet" / "tiny.net"), timesteps=STEPS)
+    network = dataclasses.replace(read_network(FOLDER / "tinynet" / "tiny.net"), timesteps=STEPS)
     bias = to_channels_first(np.load(FOLDER / "tinynet" / "input_bias.npy"))
     expected = to_channels_first(np.load(FOLDER / "tinynet" / "output.npy")[0])
     spikes = simulate(network, bias[None, None]).spikes[network.populations[-1].name][:, 0]
@@ -36,7 +36,7 @@ def test_tinynet_output() -> None:
 
 
 def test_pilotnet_spikes_and_currents_of_every_layer() -> None:
-    network = dataclasses.replace(read_netx(FOLDER / "pilotnet_lif" / "network.net"), timesteps=STEPS)
+    network = dataclasses.replace(read_network(FOLDER / "pilotnet_lif" / "network.net"), timesteps=STEPS)
     reference = np.load(FOLDER / "pilotnet_lif" / "reference.npz")
     image = to_channels_first(np.load(FOLDER / "pilotnet_lif" / "image.npy"))
     trace = simulate(network, image[None, None], state=True)
@@ -60,7 +60,7 @@ def test_pilotnet_driven_by_its_biases_alone() -> None:
 
     26928, 6247.5, 840, 433 and 146 spikes in the five convolutions, 2.27 million synaptic operations.
     """
-    network = dataclasses.replace(read_netx(FOLDER / "pilotnet_lif" / "network.net"), timesteps=STEPS)
+    network = dataclasses.replace(read_network(FOLDER / "pilotnet_lif" / "network.net"), timesteps=STEPS)
     nothing = np.zeros((1, 1, *network.input.shape), dtype=np.int64)
     work = measure_activity(network, simulate(network, nothing, record="counts"))
     spikes = [layer.spikes / STEPS for layer in work.layers]

@@ -1,11 +1,9 @@
 """Samples to Lava's steps and back."""
 
 import numpy as np
-import pytest
 
-from neurokd.errors import NeurokdError
 from neurokd.export.network import Connection, InputSpec, LoihiNetwork, Population
-from neurokd.hardware.lava.alignment import check_chain, frames_of, samples_of
+from neurokd.hardware.lava.alignment import delay_of, frames_of, lags_of, samples_of
 
 
 def network(kind: str = "spikes") -> LoihiNetwork:
@@ -37,9 +35,17 @@ def test_what_goes_in_comes_out_after_the_lag() -> None:
     assert (samples_of(late, 2, 4, 5, (1, 2, 3)) == inputs).all()
 
 
-def test_a_branch_is_refused_by_name() -> None:
-    chain = network()
-    skip = Connection("input", "b", np.full((1, 1, 1, 1), 2))
-    branched = LoihiNetwork(chain.input, chain.populations, (*chain.connections, skip), timesteps=4)
-    with pytest.raises(NeurokdError, match=r"net: population 'b' is driven by \['a', 'input'\].*simulator"):
-        check_chain(branched, "net")
+def test_what_skips_populations_is_held_back_until_the_longest_path_has_arrived() -> None:
+    """input -> a -> b -> c, input -> b and a, input -> c: c is three synapses deep."""
+    ends = [("input", "a"), ("a", "b"), ("input", "b"), ("b", "c"), ("a", "c"), ("input", "c")]
+    populations = tuple(Population(name, (1, 2, 3), np.array(1)) for name in "abc")
+    connections = tuple(Connection(source, target, np.full((1, 1, 1, 1), 2)) for source, target in ends)
+    graph = LoihiNetwork(InputSpec((1, 2, 3)), populations, connections, timesteps=4)
+    lags = lags_of(graph)
+    assert lags == {"input": 0, "a": 1, "b": 2, "c": 3}
+    assert [delay_of(connection, lags) for connection in connections] == [0, 0, 1, 0, 1, 2]
+    assert len(frames_of(graph, np.zeros((4, 5, 1, 2, 3), dtype=int))) == 4 * 5 + 3
+
+
+def test_an_input_that_is_a_bias_has_no_synapse() -> None:
+    assert lags_of(network("bias")) == {"input": 0, "a": 0, "b": 1}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from neurokd.errors import NeurokdError
 from neurokd.export.network import IntArray, LoihiNetwork
-from neurokd.export.netx import read_netx, write_netx
+from neurokd.export.network_file import read_network, write_network
 from neurokd.hardware.lava import environment
 from neurokd.hardware.lava.child import LavaFailed, run_child
 from neurokd.hardware.lava.environment import LavaMissing, lava_python
@@ -26,7 +26,7 @@ from neurokd.hardware.simulator import simulate
 from neurokd.hardware.trace import Trace
 
 FakePython = Callable[..., Path]
-Case = Callable[[int], tuple[LoihiNetwork, IntArray]]
+Case = Callable[..., tuple[LoihiNetwork, IntArray]]
 NETWORKS = 12  # per Lava process; two examples make 24
 
 
@@ -56,7 +56,7 @@ def test_random_networks_run_on_lava_as_in_the_simulator(
     cases = [case(seed) for seed in seeds]
     jobs = []
     for index, (network, inputs) in enumerate(cases):
-        write_netx(network, folder / f"{index}.net")
+        write_network(network, folder / f"{index}.net")
         jobs.append(LavaJob(folder / f"{index}.net", inputs))
     active = 0
     for seed, (network, inputs), lava in zip(seeds, cases, run_lava_many(jobs), strict=True):
@@ -70,11 +70,11 @@ def test_random_networks_run_on_lava_as_in_the_simulator(
 def convolutional(case: Case, tmp_path: Path) -> tuple[Path, LoihiNetwork, IntArray]:
     """A network with convolutions, spikes as input and a read-out, its file and inputs."""
     for seed in range(1000):
-        network, inputs = case(seed)
+        network, inputs = case(seed, "chain")
         kinds = [connection.kind for connection in network.connections]
         fits = kinds == ["conv", "conv", "dense", "dense"] and network.input.kind == "spikes"
         if fits and network.readout and inputs.shape[1] > 1:
-            write_netx(network, tmp_path / "network.net")
+            write_network(network, tmp_path / "network.net")
             return tmp_path / "network.net", network, inputs
     raise AssertionError("no such network among the first thousand")
 
@@ -98,7 +98,7 @@ def test_one_changed_weight_is_seen(convolutional: tuple[Path, LoihiNetwork, Int
     changed = dataclasses.replace(
         network, connections=(*network.connections[:-1], dataclasses.replace(last, weight=weight))
     )
-    write_netx(changed, path)
+    write_network(changed, path)
     expected = simulate(network, inputs)
     assert expected.spikes[last.source].any(), "the changed weights must see a spike"
     assert mismatches(expected, run_lava(path, inputs)) > 0
@@ -123,7 +123,8 @@ def order(folder: Path, path: Path, network: LoihiNetwork, steps: int = 8) -> Pa
     np.save(folder / "frames.npy", np.zeros((steps, *network.input.shape[::-1]), dtype=np.int32))
     job = {"folder": str(folder), "network": str(path), "steps": steps, "reset_interval": network.timesteps}
     job |= {"reset_offset": 1, "message_bits": 0, "bias_input": False, "layers": len(network.populations)}
-    (folder / "jobs.json").write_text(json.dumps([{**job, "readout": None, "fast": False}]))
+    rest = {"readout": None, "graph": None, "starts": None, "fast": False}
+    (folder / "jobs.json").write_text(json.dumps([{**job, **rest}]))
     return folder / "jobs.json"
 
 
@@ -214,7 +215,7 @@ def test_a_network_file_of_lava_dl_itself_runs_as_in_the_simulator() -> None:
     found = sorted(python.parent.parent.glob("lib/*/site-packages/tests/lava/lib/dl/netx/tiny.net"))
     if not found:
         pytest.skip("lava-dl is not installed with its tests")
-    network = read_netx(found[0])
+    network = read_network(found[0])
     images = np.random.default_rng(0).integers(0, 255, (1, 2, *network.input.shape))
     expected = simulate(network, images)
     assert all(spikes.any() for spikes in expected.spikes.values())
