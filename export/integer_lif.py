@@ -1,4 +1,4 @@
-"""The chip's neuron with gradients: forward the integers of `Population`, backward the surrogate of `neurokd.neurons`."""
+"""The chip's neuron with gradients: forward the integers of `Population`, backward a surrogate."""
 
 from typing import Any
 
@@ -54,8 +54,9 @@ class _Decay(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, state: torch.Tensor, decay: int) -> torch.Tensor:
-        ctx.kept = (MAX_DECAY - decay) / MAX_DECAY  # 12 bits or fewer: the product is exact
-        return (state * ctx.kept).trunc_()
+        kept = (MAX_DECAY - decay) / MAX_DECAY  # 12 bits or fewer: the product is exact
+        ctx.kept = kept
+        return (state * kept).trunc_()
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
