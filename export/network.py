@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurokd.errors import NeurokdError
+from neurokd.inputs import coarse
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -31,22 +32,34 @@ class InputSpec:
     `constant`, if not 0, is the value of a constant plane that `encode` appends as the last
     channel: it carries biases that exceed 13 bits beside 8-bit pixels.
     `maximum` is the largest value of a graded input, for which the sums are proven.
+    `shift` is how many of the last bits of an image `encode` rounds away: 1 makes pixels of 7 bits.
     """
 
     shape: tuple[int, ...]
     kind: Literal["spikes", "graded", "bias"] = "spikes"
     constant: int = 0
     maximum: int = MAX_INPUT
+    shift: int = 0
+
+    @property
+    def stored_maximum(self) -> int:
+        """The largest value of an image that `encode` takes."""
+        return ((self.maximum + 1) << self.shift) - 1
 
     def encode(self, images: IntArray) -> IntArray:
         """Return what the network is given at every step, `[T, B, C, H, W]`, or `[1, B, C, H, W]` if it never changes.
 
-        `images` are `[B, C, H, W]`, or frames `[B, T, C, H, W]`. The constant plane is appended where there is one.
-        Raises NeurokdError for a graded value above `maximum`.
+        `images` are `[B, C, H, W]`, or frames `[B, T, C, H, W]`, as they are stored. Graded ones lose their last
+        `shift` bits, and the constant plane is appended where there is one.
+        Raises NeurokdError for a graded value above `stored_maximum`.
         """
         images = images[np.newaxis] if images.ndim == 1 + len(self.shape) else images.swapaxes(0, 1)
-        if self.kind == "graded" and images.size and int(images.max()) > self.maximum:
-            raise NeurokdError(f"inputs: the largest is {images.max()}, allowed is {self.maximum}; count or scale less")
+        if self.kind == "graded":
+            if images.size and int(images.max()) > self.stored_maximum:
+                raise NeurokdError(
+                    f"inputs: the largest is {images.max()}, allowed is {self.stored_maximum}; count or scale less"
+                )
+            images = coarse(images, self.shift, self.maximum)
         if not self.constant:
             return images
         axis = images.ndim - len(self.shape)

@@ -85,7 +85,9 @@ def _complete(network: LoihiNetwork, extra: Extra) -> LoihiNetwork:
     )
     return replace(
         network,
-        input=InputSpec(network.input.shape, extra.input_kind, extra.input_constant, extra.input_maximum),
+        input=InputSpec(
+            network.input.shape, extra.input_kind, extra.input_constant, extra.input_maximum, extra.input_shift
+        ),
         populations=populations,
         timesteps=extra.timesteps,
         readout=extra.readout,

@@ -40,6 +40,7 @@ class Extra(BaseModel):
     input_kind: Literal["spikes", "graded", "bias"]
     input_constant: int
     input_maximum: Annotated[int, Field(ge=1, lt=1 << 24)] = 255
+    input_shift: Annotated[int, Field(ge=0, le=7)] = 0
     populations: list[str]
     neurons: list[Neuron] = []
     timesteps: Annotated[int, Field(ge=1, le=1 << 20)]
@@ -59,6 +60,7 @@ class Extra(BaseModel):
             input_kind=network.input.kind,
             input_constant=network.input.constant,
             input_maximum=network.input.maximum,
+            input_shift=network.input.shift,
             populations=[population.name for population in network.populations],
             timesteps=network.timesteps,
             readout=network.readout,
@@ -70,10 +72,15 @@ class Extra(BaseModel):
     def write(self, file: h5py.File) -> None:
         """Store as `neurokd/network`, an ASCII string; NeurokdError if the metadata is no JSON."""
         try:
-            text = json.dumps(self.model_dump(exclude={"neurons"} if self.format == 1 else None), allow_nan=False)
+            text = json.dumps(self.model_dump(exclude=self._left_out()), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise NeurokdError(f"network metadata: it is not JSON ({error}); keep to text, numbers, lists") from error
         file.create_group(GROUP).create_dataset(TEXT, data=np.bytes_(text.encode("ascii")))
+
+    def _left_out(self) -> set[str]:
+        """Fields that say nothing here; a reader that does not know a field refuses the file."""
+        silent = {"neurons": self.format == 1, "input_shift": self.input_shift == 0}
+        return {name for name, nothing in silent.items() if nothing}
 
     @classmethod
     def read(cls, root: Fields) -> "Extra | None":

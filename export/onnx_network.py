@@ -30,11 +30,15 @@ def add_input(graph: Graph, spec: InputSpec, lead: Shape) -> str:
     """Declare the input "input" `[*lead, *user shape]` and return its values as the populations read them.
 
     Bytes for spikes and graded inputs, as floats; int32 for a bias, as int64 and shifted left by six bits.
-    The constant plane is appended here (`InputSpec.encode`).
+    As in `InputSpec.encode`, the last `shift` bits are rounded away here and the constant plane is appended.
     """
     of_bias = spec.kind == "bias"
     value = graph.input(INPUT, INT32 if of_bias else UINT8, [*lead, *user_shape(spec)])
     value = graph.cast(value, INT64 if of_bias else FLOAT)
+    if spec.shift:
+        halved = graph.node("Add", value, graph.constant((1 << spec.shift) // 2, np.float32))
+        halved = graph.node("Mul", halved, graph.constant(1.0 / (1 << spec.shift), np.float32))  # exact
+        value = graph.node("Min", graph.node("Floor", halved), graph.constant(spec.maximum, np.float32))
     if spec.constant:
         pads = np.zeros((2, len(lead) + len(spec.shape)), dtype=np.int64)
         pads[1, len(lead)] = 1  # one channel behind the others
@@ -80,6 +84,7 @@ def metadata_of(network: LoihiNetwork, sha256: str | None) -> dict[str, str]:
         "labels": json.dumps(list(network.labels)),
         "input_kind": network.input.kind,
         "input_maximum": str(network.input.maximum),
+        "input_shift": str(network.input.shift),
     }
     for population in network.populations:
         if population.initial.any():

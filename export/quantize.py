@@ -43,7 +43,8 @@ def quantize(
     `bits`, 2 to 8, are those of a weight (`round_weights`).
     `graph.metadata` needs `dt` (seconds) and `timesteps`; integers
     0..`input_maximum`, of which 1 is `input_unit`, stand for the graph's float input: unless given,
-    pixels 0..255 for [0, 1]. Raises NeurokdError naming the layer that cannot be held, e.g. a
+    pixels 0..255 for [0, 1]. They are the stored ones without the last `input_shift` bits.
+    Raises NeurokdError naming the layer that cannot be held, e.g. a
     population whose neurons differ in their time constant, or a name that `clip` has and the graph has not.
     """
     timesteps, encoding = int(graph.metadata["timesteps"]), encoding_of(graph)
@@ -72,7 +73,13 @@ def quantize_populations(
     image, *_ = (synapse.source_shape for one in found for synapse in one.synapses if synapse.source == INPUT)
     plane = any(scale.plane for scale in scales)
     network = LoihiNetwork(
-        input=InputSpec(_widened(image) if plane else image, encoding.kind, CONSTANT if plane else 0, encoding.maximum),
+        input=InputSpec(
+            _widened(image) if plane else image,
+            encoding.kind,
+            CONSTANT if plane else 0,
+            encoding.maximum,
+            encoding.shift,
+        ),
         populations=tuple(populations),
         connections=tuple(_past_the_plane(connections, scales, image) if plane else connections),
         timesteps=timesteps,
@@ -113,4 +120,4 @@ def encoding_of(graph: nir.NIRGraph) -> Encoding:
         raise NeurokdError(
             f"graph: inputs of 0..{maximum}, each worth {unit:g}; allowed are 1..{MAX_INPUT} and a unit above 0"
         )
-    return Encoding(maximum, unit)
+    return Encoding(maximum, unit, int(graph.metadata.get("input_shift", 0)))

@@ -59,6 +59,9 @@ def _validate_input(network: LoihiNetwork) -> None:
         raise NeurokdError(f"network: input shape {shape}, allowed are (C, H, W) and (N,) of positive sizes")
     if kind not in ("spikes", "graded", "bias"):
         raise NeurokdError(f"network: input kind {kind!r}, allowed are 'spikes', 'graded' and 'bias'")
+    shift = network.input.shift
+    if not 0 <= shift <= 7 or (shift and kind != "graded"):
+        raise NeurokdError(f"network: input of kind '{kind}' with shift {shift}, allowed is 0, of graded inputs 0..7")
     first = network.populations[0]
     if kind == "bias" and (first.shape != shape or first.bias is not None or network.incoming(first.name)):
         raise NeurokdError(

@@ -109,6 +109,7 @@ INCOHERENT = {
     "unknown read-out": ({"readout": "out"}, "readout 'out' is not a population"),
     "nothing drives it": ({"connections": ()}, "population 'fc': nothing drives it"),
     "input of two sizes": ({"input": InputSpec((2, 2))}, "input shape"),
+    "bits rounded off spikes": ({"input": InputSpec((4,), shift=1)}, "input of kind .spikes. with shift 1"),
     "input of unknown kind": ({"input": InputSpec((4,), "analog")}, "input kind 'analog'"),  # type: ignore[arg-type]
     "bias input with a connection": ({"input": InputSpec((2,), "bias")}, "an input of kind 'bias' is its bias"),
     "unknown source": ({"connections": (Connection("x", "fc", np.ones((2, 4), int)),)}, "unknown end"),

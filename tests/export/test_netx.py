@@ -60,7 +60,8 @@ def chains(draw: st.DrawFn) -> LoihiNetwork:
     names = iter(
         draw(st.lists(st.text(min_size=1).filter(lambda text: text != "input"), min_size=6, max_size=6, unique=True))
     )
-    spec = InputSpec(shape, kind, draw(st.sampled_from([0, 255])))
+    shift = draw(st.sampled_from([0, 2])) if kind == "graded" else 0
+    spec = InputSpec(shape, kind, draw(st.sampled_from([0, 255])), 255 >> shift, shift)
     found: list[Population] = []
     connections: list[Connection] = []
     source = "input"

@@ -74,7 +74,8 @@ def random_network(seed: int) -> LoihiNetwork:
     pairs = [("b", "c"), ("c", "d"), *([("a", "d")] if seed % 2 else [])]
     sizes = {population.name: population.size for population in populations}
     connections += [Connection(s, t, integers(rng, largest, sizes[t], sizes[s])) for s, t in pairs]
-    spec = InputSpec(shape, kind, constant)
+    shift = seed % 3 if kind == "graded" else 0
+    spec = InputSpec(shape, kind, constant, 255 >> shift, shift)
     return LoihiNetwork(spec, tuple(populations), tuple(connections), 1 + seed % 5, "d", 0.37, ("no", "yes"))
 
 
