@@ -18,6 +18,7 @@ from neurokd.export.network import (
     Population,
 )
 from neurokd.export.validate import INPUT, conv_output_shape, source_shape
+from neurokd.hardware.lava.alignment import delay_of, lags_of
 
 from .networks import within_24_bits
 
@@ -178,6 +179,8 @@ def features(network: LoihiNetwork, inputs: IntArray) -> frozenset[str]:
     """What of Lava this case exercises, by the names under which it is counted."""
     convs = [c for c in network.connections if c.kind == "conv"]
     dense = [c for c in network.connections if c.kind == "dense"]
+    lags = lags_of(network)
+    delays = [delay_of(c, lags) for c in network.connections]
     found = {
         f"input of {network.input.kind}": True,
         "static input": len(inputs) == 1,
@@ -192,6 +195,8 @@ def features(network: LoihiNetwork, inputs: IntArray) -> frozenset[str]:
         "dense onto an image": any(len(network.population(c.target).shape) == 3 for c in dense),
         "several connections into one population": any(len(network.incoming(p.name)) > 1 for p in network.populations),
         "input into several populations": sum(c.source == INPUT for c in network.connections) > 1,
+        "a connection held back by one step": 1 in delays,
+        "a connection held back by several steps": max(delays, default=0) > 1,
         "weights without a positive one": any(c.weight.max() <= 0 for c in network.connections),
         "weights without a negative one": any(c.weight.min() >= 0 for c in network.connections),
         "inputs other than 0 and 1 as spikes": network.input.kind == "spikes" and bool((abs(inputs) > 1).any()),

@@ -16,13 +16,13 @@ def write_graph_order(network: LoihiNetwork, arrays: Path) -> dict[str, Any]:
     Sources are numbered as populations are, from 0; the input is -1.
     """
     lags, names = lags_of(network), [population.name for population in network.populations]
-    stored: dict[str, IntArray] = {}
+    stored: dict[str, Any] = {}
     for index, population in enumerate(network.populations):
-        stored[f"threshold-{index}"] = population.threshold
-        stored[f"bias-{index}"] = _bias(population)
+        stored[f"threshold-{index}"] = population.threshold.astype(np.int32)
+        stored[f"bias-{index}"] = _bias(population).astype(np.int32)
     for index, connection in enumerate(network.connections):
-        stored[f"weight-{index}"] = _weight(connection)
-    np.savez(arrays, **{name: values.astype(np.int32) for name, values in stored.items()})
+        stored[f"weight-{index}"] = _weight(connection).astype(np.int32)
+    np.savez(arrays, **stored)
     return {
         "populations": [
             {"shape": p.shape[::-1], "decay_u": p.decay_u, "decay_v": p.decay_v, "lag": lags[p.name]}
@@ -48,7 +48,8 @@ def _bias(population: Population) -> IntArray:
     bias = np.asarray(0 if population.bias is None else population.bias)
     if bias.ndim == 1:
         bias = bias.reshape(-1, *[1] * (len(population.shape) - 1))
-    return np.broadcast_to(bias, population.shape).transpose()
+    spread: IntArray = np.broadcast_to(bias, population.shape).transpose()
+    return spread
 
 
 def _weight(connection: Connection) -> IntArray:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-Frames = "np.ndarray[Any, Any]"
+Frames = npt.NDArray[Any]
 BIAS_SHIFT = 6  # as in netx: current, bias and threshold have one unit
 
 
