@@ -39,7 +39,7 @@ def read_graph(group: Fields, extra: Extra) -> LoihiNetwork:
     Raises NeurokdError, naming the group, for a part that is missing, malformed or out of range.
     """
     members = read_members(group.child(POPULATIONS), MAX_POPULATIONS)
-    extra.require_populations(len(members))
+    extra.require_populations(len(members), group.where)
     populations = map(_read_population, members, extra.populations)
     ends = [INPUT, *extra.populations]
     connections = [_read_connection(member, ends) for member in read_members(group.child(CONNECTIONS), MAX_CONNECTIONS)]

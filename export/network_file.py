@@ -58,7 +58,7 @@ def read_network(path: Path) -> LoihiNetwork:
             root = Fields(file, f"'{path}'", size * MAX_EXPANSION)
             extra = Extra.read(root)
             network = _read_form(root, extra)
-        network = network if extra is None else _complete(network, extra)
+        network = network if extra is None else _complete(network, extra, root.where)
     try:
         validate(network)
     except NeurokdError as error:
@@ -75,10 +75,10 @@ def _read_form(root: Fields, extra: Extra | None) -> LoihiNetwork:
     return read_graph(root.child(GROUP), extra)
 
 
-def _complete(network: LoihiNetwork, extra: Extra) -> LoihiNetwork:
-    extra.require_populations(len(network.populations))
+def _complete(network: LoihiNetwork, extra: Extra, where: str) -> LoihiNetwork:
+    extra.require_populations(len(network.populations), where)
     if (extra.input_kind == "bias") != (network.input.kind == "bias"):
-        raise NeurokdError(f"{GROUP}/network: input kind '{extra.input_kind}' contradicts {LAYERS}/0")
+        raise NeurokdError(f"{where}/{GROUP}: input kind '{extra.input_kind}' contradicts {LAYERS}/0")
     populations = tuple(
         replace(population, reset=neuron.reset, initial=np.array(neuron.initial))
         for population, neuron in zip(network.populations, extra.neurons_in_order(), strict=True)

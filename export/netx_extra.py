@@ -109,7 +109,7 @@ class Extra(BaseModel):
         """How each population starts and resets."""
         return self.neurons or [Neuron(reset="hard", initial=0)] * len(self.populations)
 
-    def require_populations(self, count: int) -> None:
-        """Raise NeurokdError unless there are names for just `count` populations."""
+    def require_populations(self, count: int, where: str) -> None:
+        """Raise NeurokdError, about the file `where`, unless there are names for just `count` populations."""
         if len(self.populations) != count:
-            raise NeurokdError(f"{GROUP}/{TEXT}: {len(self.populations)} population names for {count} populations")
+            raise NeurokdError(f"{where}: {len(self.populations)} population names for {count} populations")
