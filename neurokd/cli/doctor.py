@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-PACKAGES = ("torch", "torchvision", "lightning", "norse", "nir", "numpy", "h5py", "timm")
+PACKAGES = ("torch", "torchvision", "lightning", "norse", "nir", "numpy", "h5py", "onnx", "onnxruntime", "timm")
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False) -> None:

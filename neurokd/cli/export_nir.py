@@ -5,8 +5,8 @@ from pathlib import Path
 
 import typer
 
-from neurokd.cli.export import show_manifest
-from neurokd.errors import CheckFailed, NeurokdError
+from neurokd.cli.export import check_lava, show_manifest
+from neurokd.errors import NeurokdError
 from neurokd.export.bundle_nir import NirOptions, export_nir, nir_folder
 
 
@@ -21,6 +21,4 @@ def export_file(path: Path, target: str, options: NirOptions, as_json: bool) -> 
         show_manifest(folder, manifest)
         for note in manifest["notes"]:
             typer.echo(f"note: {note}")
-    check = manifest["verification"]["lava"]
-    if check["status"] == "failed":
-        raise CheckFailed(f"export '{folder}': Lava and the simulator differ: {check['reason']}")
+    check_lava(folder, manifest)
