@@ -19,21 +19,21 @@ from neurokd.export.layers_of_torch import layers_of_torch
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
 from neurokd.export.network import LoihiNetwork
+from neurokd.export.netx import is_chain
 from neurokd.export.netx_dense import survives_netx
 from neurokd.export.nir_chain import common_nodes
 from neurokd.export.nir_io import read_nir
-from neurokd.export.nir_reset import without_metadata
 from neurokd.export.nir_time import timed
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
 from neurokd.export.passes.infer_shapes import infer_shapes
+from neurokd.export.passes.weigh_shortcuts import weigh_shortcuts
 from neurokd.export.quantize import quantize
 from neurokd.export.target import Target
 from neurokd.inputs import PIXELS, Encoding
 from neurokd.recipe import Recipe
 from neurokd.runs import Run
-from neurokd.spiking import LIFNeurons, SpikingNetwork
-from neurokd.swap import swap
+from neurokd.spiking import SpikingNetwork
 from neurokd.training import build_ann, build_student
 
 Shape = tuple[int, int, int]
@@ -110,7 +110,7 @@ def check_model(
     if not verdict.deployable:
         return verdict
     try:
-        return _as_integers(verdict, lower(_stock(model), shape, encoding), weights)
+        return _as_integers(verdict, lower(model, shape, encoding), weights)
     except NeurokdError as error:  # nothing that the export refuses is called deployable
         return _with(verdict, _refused(error, target))
 
@@ -139,7 +139,7 @@ def check_nir(path: Path, target: Target) -> Verdict:
         if not verdict.deployable:
             return verdict
         try:
-            graph = infer_shapes(without_metadata(timed(graph)))  # a flagged reset changes neither layers nor numbers
+            graph = weigh_shortcuts(infer_shapes(timed(graph)))
             return _as_integers(replace(verdict, timesteps=graph.metadata["timesteps"]), graph, weights=True)
         except NeurokdError as error:
             return _with(verdict, _refused(error, target))
@@ -186,7 +186,7 @@ def _as_integers(verdict: Verdict, graph: nir.NIRGraph, weights: bool) -> Verdic
         return verdict
     quantized = quantize(folded)
     wrong = [_of_model("limits", text, "", "", target) for text in check_limits(quantized.network)]
-    wrong += _changed_by_netx(quantized.network, target)
+    wrong += _changed_by_netx(quantized.network, target) if is_chain(quantized.network) else []
     verdict = replace(_with(verdict, *wrong), weights_checked=True)
     return _placed(verdict, footprints(folded, target, quantized))
 
@@ -201,15 +201,6 @@ def _placed(verdict: Verdict, layers: tuple[Footprint, ...]) -> Verdict:
         note = Finding("", "cores", "note", found, f"{core.per_chip} on a chip", advice, verdict.target.name)
         verdict = _with(verdict, note)
     return replace(verdict, layers=layers)
-
-
-def _stock(model: SpikingNetwork) -> SpikingNetwork:
-    """A copy with stock neurons: a reset that the target can be taught changes neither layers nor numbers."""
-
-    def neurons(path: str, layer: LIFNeurons) -> LIFNeurons:
-        return LIFNeurons(layer.lif.model_copy(update={"reset": "hard", "initial": 0.0}), layer.axis)
-
-    return SpikingNetwork(swap(model.net, LIFNeurons, neurons)[0], model.timesteps, model.axis)
 
 
 def _changed_by_netx(network: LoihiNetwork, target: Target) -> list[Finding]:

@@ -85,7 +85,7 @@ INSTEAD: Mapping[str, str] = (
     | dict.fromkeys(("gelu", "silu", "sigmoid", "tanh", "relu", "relu_"), _ACTIVATION)
     | {
         "ReLU": "name a neuron in the recipe, e.g. neuron: {decay: 0.5}",
-        "nir.Delay": "remove it; a chain has no delays but the one step of every layer",
+        "nir.Delay": "remove it; there are no delays but the one step of every layer",
         "add": "put it into the bias of a convolution or linear layer",
     }
 )
@@ -93,17 +93,23 @@ INSTEAD: Mapping[str, str] = (
 
 RULES: tuple[Rule, ...] = (
     Rule("layer", v.foreign_layer, "{layers}", _MODULE, INSTEAD),
-    Rule("recurrent", v.recurrent, "a chain of layers", "use a model without recurrent connections"),
-    Rule("branches", v.joined_branches, "a chain of layers", "use a model without shortcuts"),
-    Rule("branches", v.forked_output, "a chain of layers", "let every layer feed one other"),
-    Rule("unused", v.unused_output, "a chain of layers", "remove it from forward"),
-    Rule("undriven", v.undriven, "a chain of layers", "feed it the output of another layer"),
+    Rule("recurrent", v.recurrent, "layers without recurrence", "use a model without recurrent connections"),
+    Rule("branches", v.joined_branches, "branches that are added", "add them before neurons"),
+    Rule("spike addition", v.spike_addition, "additions before neurons", "add before the neurons, as a ResNet does"),
+    Rule("addition place", v.addition_place, "additions before neurons", "put nn.ReLU directly after the addition"),
+    Rule("unused", v.unused_output, "layers between input and output", "remove it from forward"),
+    Rule("undriven", v.undriven, "layers between input and output", "feed it the output of another layer"),
     Rule("inputs", v.several_inputs, "one image", "put it into the channels of the one input"),
     Rule("outputs", v.several_outputs, "one tensor of logits", "return the logits alone"),
     Rule("padding", v.padding_mode, "zeros, a number of them on every side", "give a number, and padding_mode='zeros'"),
     Rule("flat input", v.flat_input, "a linear layer over a vector", "put nn.Flatten() before it"),
     Rule("flatten", v.partial_flatten, "all axes but the batch", _FLATTEN),
-    Rule("batch norm", v.batch_norm_place, "directly after a Conv2d or Linear that feeds nothing else", _NORM),
+    Rule(
+        "batch norm",
+        v.batch_norm_place,
+        "directly after a Conv2d, a Linear or an addition that feeds nothing else",
+        _NORM,
+    ),
     Rule("pooling windows", v.pooling_windows, "windows that tile the map", _WINDOWS),
     Rule("pooling place", v.pooling_place, "before a convolution or linear layer", "place it after the neurons"),
     Rule("scale place", v.scale_place, "before a convolution or linear layer", "put it into the weights"),
@@ -114,7 +120,7 @@ RULES: tuple[Rule, ...] = (
     Rule("integrator place", v.integrator_place, "behind the last weights", "use neurons that spike"),
     Rule("reset", n.reset, "{resets}", "use reset: hard, or --target loihi2-microcode"),
     Rule("initial membrane", n.initial_membrane, "0", "use initial: 0, or --target loihi2-microcode"),
-    Rule("custom neuron", n.custom_neuron, "{resets}", "neurokd export writes stock neurons only", severity="note"),
+    Rule("custom neuron", n.custom_neuron, "{resets}", "", severity="note"),
     Rule("one population", n.differing_neurons, "one value per population", "use one value for all neurons of a layer"),
     Rule("channel thresholds", n.channel_thresholds, "one value per population", _CHANNELS, severity="note"),
     Rule("neuron", n.neuron_parameters, "rest 0, decay in 0..1, threshold and gain above 0", _NEURONS),

@@ -1,7 +1,7 @@
 """The parameters of NIR's neurons in the units of the chip, refused where the chip has none such."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from neurokd.errors import NeurokdError
 from neurokd.export.euler import FloatArray, Integrator, Spiking, euler_step
 from neurokd.export.layers_of_nir import channelwise
 from neurokd.export.network import MAX_DECAY
-from neurokd.export.nir_reset import reset_of
+from neurokd.export.nir_reset import initial_of, reset_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,18 +17,19 @@ class FloatNeurons:
     """The membrane takes `gain` times the current; decays are what is lost in one step, of 4096.
 
     `threshold` is one value (0-d) or one per channel, `[C]`, and None where there is none: a read-out never spikes.
+    `initial` is the membrane before the first step as a fraction of the threshold.
     """
 
     gain: float = 1.0
     decay_u: int = MAX_DECAY
     decay_v: int = 0
     threshold: FloatArray | None = None
+    reset: Literal["hard", "soft"] = "hard"
+    initial: float = 0.0
 
 
 def float_neurons(name: str, node: Spiking | Integrator, dt: float) -> FloatNeurons:
     """One step of `dt` seconds of the neurons `node`, called `name`; NeurokdError for parameters the chip has not."""
-    if reset_of(node) != "hard":
-        raise NeurokdError(f"layer '{name}': a soft reset cannot run on loihi2; train it with a reset to zero")
     rest = [_one_value(getattr(node, key), name, key) for key in ("v_leak", "v_reset") if hasattr(node, key)]
     step = euler_step(node, dt)
     gain = _one_value(step.gain, name, "r or time constants")
@@ -41,7 +42,8 @@ def float_neurons(name: str, node: Spiking | Integrator, dt: float) -> FloatNeur
     if any(rest) or not 0.0 < gain < np.inf:
         raise NeurokdError(f"layer '{name}': needs v_leak = v_reset = 0 and r > 0 (gain per step is {gain:g})")
     threshold = _threshold(name, node) if isinstance(node, Spiking) else None
-    return FloatNeurons(gain, round(forget_u * MAX_DECAY), round(forget_v * MAX_DECAY), threshold)
+    decays = round(forget_u * MAX_DECAY), round(forget_v * MAX_DECAY)
+    return FloatNeurons(gain, *decays, threshold, reset_of(node), initial_of(node))
 
 
 def _threshold(name: str, neurons: Spiking) -> FloatArray:

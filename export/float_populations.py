@@ -1,8 +1,7 @@
 """The populations of a NIR graph as quantisation wants them: neurons with all synapses, gains multiplied in."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import nir
 import numpy as np
@@ -12,7 +11,7 @@ from neurokd.export.euler import FloatArray, Integrator, Spiking
 from neurokd.export.float_neurons import FloatNeurons, float_neurons
 from neurokd.export.network import MAX_DECAY
 from neurokd.export.validate import INPUT
-from neurokd.export.wiring import Wiring, wiring_of
+from neurokd.export.wiring import Wiring, listing, read_by, wiring_of
 from neurokd.inputs import PIXELS, SPIKES, Encoding
 
 Pair = tuple[int, int]
@@ -47,6 +46,7 @@ class FloatPopulation:
     """One population to be: the sum over `synapses` is its current, `bias` `[O]` is added to its membrane.
 
     `threshold` is one value (0-d) or one per channel, `[C]`, and None for the read-out, which never spikes.
+    `initial` is the membrane before the first step as a fraction of the threshold.
     """
 
     name: str
@@ -56,6 +56,8 @@ class FloatPopulation:
     threshold: FloatArray | None
     decay_u: int
     decay_v: int
+    reset: Literal["hard", "soft"] = "hard"
+    initial: float = 0.0
 
 
 def float_populations(graph: nir.NIRGraph, dt: float, encoding: Encoding = PIXELS) -> list[FloatPopulation]:
@@ -82,7 +84,7 @@ def float_populations(graph: nir.NIRGraph, dt: float, encoding: Encoding = PIXEL
 
 
 def _ends_in_integrator(graph: nir.NIRGraph, wiring: Wiring, output: str) -> bool:
-    before = _read_by(graph, wiring, output)
+    before = read_by(graph, wiring, output)
     spiking = [path for path in before if isinstance(graph.nodes[path], Spiking)]
     if spiking:
         raise NeurokdError(f"layer '{spiking[0]}': neurons at the end; let the model end in nn.Linear, the read-out")
@@ -93,7 +95,7 @@ def _population(
     graph: nir.NIRGraph, wiring: Wiring, reader: str, neurons: FloatNeurons | None, encoding: Encoding
 ) -> FloatPopulation:
     """The neurons `reader` or, without any, the read-out, which is called as the weights before it."""
-    paths = _read_by(graph, wiring, reader)
+    paths = read_by(graph, wiring, reader)
     name, neurons = (paths[0], FloatNeurons()) if neurons is None else (reader, neurons)
     layers = [_weights(graph, path, reader, neurons) for path in paths]
     if not any(weight.any() for weight, _ in layers):
@@ -106,7 +108,10 @@ def _population(
         _synapse(graph, wiring, path, weight, encoding) for path, (weight, _) in zip(paths, layers, strict=True)
     )
     bias = np.sum([bias for _, bias in layers], axis=0)
-    return FloatPopulation(name, shapes[0], synapses, bias, neurons.threshold, neurons.decay_u, neurons.decay_v)
+    return FloatPopulation(
+        name, shapes[0], synapses, bias, neurons.threshold, neurons.decay_u, neurons.decay_v, neurons.reset,
+        neurons.initial,
+    )  # fmt: skip
 
 
 def _weights(graph: nir.NIRGraph, path: str, reader: str, neurons: FloatNeurons) -> tuple[FloatArray, FloatArray]:
@@ -127,9 +132,9 @@ def _weights(graph: nir.NIRGraph, path: str, reader: str, neurons: FloatNeurons)
 
 def _signal(graph: nir.NIRGraph, wiring: Wiring, path: str) -> str:
     """The one node, input or spiking neurons, that the layer `path` reads."""
-    sources = _read_by(graph, wiring, path)
+    sources = read_by(graph, wiring, path)
     if len(sources) > 1:
-        raise NeurokdError(f"layer '{path}': reads the sum of {_listed(sources)}; add before the neurons, not after")
+        raise NeurokdError(f"layer '{path}': reads the sum of {listing(sources)}; add before the neurons, not after")
     source = graph.nodes[sources[0]]
     if isinstance(source, nir.Conv2d | nir.Affine):
         raise NeurokdError(f"layer '{path}': follows '{sources[0]}' without neurons between; put nn.ReLU there")
@@ -149,19 +154,6 @@ def _synapse(graph: nir.NIRGraph, wiring: Wiring, path: str, weight: FloatArray,
         geometry["groups"] = int(node.groups)
     shape = _ints(source.output_type["output"])
     return FloatSynapse(path, name, shape, inputs.maximum, weight * inputs.unit, **geometry)
-
-
-def _read_by(graph: nir.NIRGraph, wiring: Wiring, name: str) -> list[str]:
-    """What the node `name` reads, seen through flattening."""
-    found: list[str] = []
-    for source in wiring.sources[name]:
-        flat = isinstance(graph.nodes[source], nir.Flatten)
-        found += _read_by(graph, wiring, source) if flat else [source]
-    return found
-
-
-def _listed(paths: Sequence[str]) -> str:
-    return " and ".join(f"'{path}'" for path in paths)
 
 
 def _ints(shape: Any) -> tuple[int, ...]:

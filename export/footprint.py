@@ -27,7 +27,7 @@ class Integers:
 
 @dataclass(frozen=True)
 class Footprint:
-    """One population and the weights into it, average pooling folded into them.
+    """One population and all weights into it, average pooling folded into them.
 
     `weights` are stored values; `fan_in` is the most inputs that one neuron reads. `cores_at_least` is
     a lower bound: a compiler may need more, never fewer. None: the target has no cores.
@@ -48,19 +48,20 @@ class Footprint:
 
 
 def footprints(graph: nir.NIRGraph, target: Target, quantized: Quantized | None = None) -> tuple[Footprint, ...]:
-    """The populations of a folded chain in order; `quantized` is the same chain as integers, where there is one."""
+    """The populations of a folded graph in order; `quantized` is the same graph as integers, where there is one."""
     integers = _integers(quantized) if quantized else {}
     found = []
     for layer in layers_of_nir(graph):
-        if layer.role != "weights":
+        if layer.role not in ("neurons", "integrator", "output") or layer.drivers[0].role == "integrator":
             continue
-        after, weight = layer.after, np.asarray(layer.op.weight)
-        name = after.path if after is not None and after.role in ("neurons", "integrator") else layer.path
-        shape = layer.shape or ()
-        neurons = math.prod(shape)
-        cores = None if target.core is None else _cores(target.core, neurons, weight.size)
-        kind = "conv" if layer.kind == "Conv2d" else "dense"
-        found.append(Footprint(name, kind, shape, neurons, weight[0].size, weight.size, cores, integers.get(name)))
+        synapses = layer.drivers
+        name = synapses[0].path if layer.role == "output" else layer.path
+        kinds = " and ".join(dict.fromkeys("conv" if one.kind == "Conv2d" else "dense" for one in synapses))
+        shape = synapses[0].shape or ()
+        neurons, fan_in = math.prod(shape), sum(int(np.asarray(one.op.weight)[0].size) for one in synapses)
+        weights = sum(int(np.asarray(one.op.weight).size) for one in synapses)
+        cores = None if target.core is None else _cores(target.core, neurons, weights)
+        found.append(Footprint(name, kinds, shape, neurons, fan_in, weights, cores, integers.get(name)))
     return tuple(found)
 
 
@@ -72,8 +73,8 @@ def _cores(core: Core, neurons: int, weights: int) -> int:
 def _integers(quantized: Quantized) -> dict[str, Integers]:
     found = {}
     for population, scale in zip(quantized.network.populations, quantized.scales, strict=True):
-        (connection,) = quantized.network.incoming(population.name)
+        weight = max(int(np.abs(one.weight).max()) for one in quantized.network.incoming(population.name))
         bias = 0 if population.bias is None else int(np.abs(population.bias).max())
         threshold = None if population.name == quantized.network.readout else int(population.threshold.max())
-        found[population.name] = Integers(int(np.abs(connection.weight).max()), threshold, bias, scale.limited_by)
+        found[population.name] = Integers(weight, threshold, bias, scale.limited_by)
     return found

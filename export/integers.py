@@ -8,7 +8,7 @@ from neurokd.errors import NeurokdError
 from neurokd.export.bias_plane import split_bias, widen
 from neurokd.export.euler import FloatArray
 from neurokd.export.float_populations import FloatPopulation
-from neurokd.export.network import MAX_THRESHOLD, Connection, IntArray, Population
+from neurokd.export.network import FRACTION_BITS, MAX_THRESHOLD, Connection, IntArray, Population
 from neurokd.export.validate import INPUT
 
 WEIGHT_RANGE = 256  # what 8 signed bits reach; integer weights stay one step below
@@ -96,6 +96,8 @@ def to_integers(population: FloatPopulation, scale: LayerScale) -> tuple[Populat
         decay_u=population.decay_u,
         decay_v=population.decay_v,
         bias=bias if bias.any() else None,
+        reset=population.reset,
+        initial=np.round(population.initial * threshold * (1 << FRACTION_BITS)).astype(np.int64),
     )
     connections = tuple(
         Connection(synapse.source, population.name, weight, **synapse.geometry)

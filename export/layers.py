@@ -73,9 +73,24 @@ class Layer:
         return self.sources[0].shape if self.sources else None
 
     @property
+    def is_sum(self) -> bool:
+        """Whether it adds up outputs of other layers and does nothing else."""
+        return self.kind == "add" and len(self.sources) > 1
+
+    @property
     def readers(self) -> list["Layer"]:
         """The layers that use its output, seen through those that change nothing."""
         return [reader for user in self.users for reader in (user.readers if user.role == "nothing" else [user])]
+
+    @property
+    def drivers(self) -> "list[Layer]":
+        """The layers upstream whose sum it reads when the export has folded what it can, seen through additions."""
+        return _neighbours(self, lambda layer: layer.sources)
+
+    @property
+    def driven(self) -> "list[Layer]":
+        """The layers downstream that sum it up when the export has folded what it can, seen through additions."""
+        return _neighbours(self, lambda layer: layer.users)
 
     @property
     def before(self) -> "Layer | None":
@@ -86,6 +101,21 @@ class Layer:
     def after(self) -> "Layer | None":
         """The nearest layer downstream that is left when the export has folded what it can."""
         return _nearest(self, lambda layer: layer.users)
+
+
+def _neighbours(layer: Layer, step: Callable[[Layer], Sequence[Layer]]) -> list[Layer]:
+    found: list[Layer] = []
+    seen, waiting = {id(layer)}, list(step(layer))
+    while waiting:
+        here = waiting.pop(0)
+        if id(here) in seen:
+            continue
+        seen.add(id(here))
+        if here.role in PASSED_OVER or here.is_sum:
+            waiting += step(here)
+        else:
+            found.append(here)
+    return found
 
 
 def _nearest(layer: Layer, step: Callable[[Layer], Sequence[Layer]]) -> Layer | None:

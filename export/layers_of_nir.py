@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from neurokd.export.euler import Integrator, Spiking, euler_step
 from neurokd.export.layers import Layer, Neurons, Pool, Role, Shape
-from neurokd.export.nir_reset import reset_of
+from neurokd.export.nir_reset import initial_of, reset_of
 
 _ROLES: dict[type, Role] = {
     nir.Input: "input",
@@ -111,6 +111,7 @@ def _neurons(node: Spiking | Integrator, dt: float) -> Neurons:
         float(threshold.min(initial=math.inf)),
         1.0 - _first(step.forget_v),
         reset_of(node),
+        initial_of(node),
         rest=_first(unique["v_leak"]) or _first(unique["v_reset"]),
         gain=_first(step.gain),
         differing=tuple(key for key, found in unique.items() if found.size != 1),

@@ -9,9 +9,13 @@ import torch
 from torch import fx, nn
 
 from neurokd.errors import NeurokdError
+from neurokd.export.nir_reset import reset_metadata
+from neurokd.export.passes.distribute_batch_norm import distribute_batch_norm
 from neurokd.export.passes.fold_batch_norm import fold_batch_norm
 from neurokd.export.passes.split_thresholds import Scale
+from neurokd.export.passes.weigh_shortcuts import weigh_shortcuts
 from neurokd.export.tracing import ADDITIONS, first_line, flattens, pair, propagate, shape_of, trace
+from neurokd.export.wiring import listing
 from neurokd.inputs import PIXELS, Encoding
 from neurokd.spiking import LIFNeurons, SpikingNetwork
 
@@ -23,33 +27,41 @@ _TRANSPARENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
 def lower(model: SpikingNetwork, input_shape: tuple[int, int, int], encoding: Encoding = PIXELS) -> nir.NIRGraph:
     """Lower a spiking network to NIR; `input_shape` is `(C, H, W)`, `model` is left as it is.
 
-    Node names are module paths. The graph's metadata carry `dt`, `timesteps` and, as `input_maximum` and
+    Node names are module paths. Additions are edges that meet in one node; a shortcut without weights of its own gets
+    a layer of ones (`weigh_shortcuts`). The graph's metadata carry `dt`, `timesteps` and, as `input_maximum` and
     `input_unit`, the `encoding` of its input. A layer of neurons with
     a trained threshold becomes two nodes, `path.spikes` and a `Scale`, `path.value` (see `fold_scale`).
     Raises NeurokdError naming the path of a layer that cannot be lowered, and what to use instead.
     """
     traced = _trace(model)
+    distribute_batch_norm(traced, ADDITIONS)
     fold_batch_norm(traced)
     _infer_shapes(traced, input_shape)
     nodes: dict[str, nir.NIRNode] = {}
-    names: dict[fx.Node, str] = {}
+    terms: dict[fx.Node, tuple[str, ...]] = {}  # the nodes whose sum an operation puts out
     edges: list[tuple[str, str]] = []
     for node in traced.graph.nodes:
+        before = [term for source in node.all_input_nodes for term in terms[source]]
+        if node.target in ADDITIONS:
+            terms[node] = _summands(node, before)
+            continue
         converted = _convert(traced, node)
         if converted is None:  # a layer that changes nothing
-            names[node] = names[node.args[0]]
+            terms[node] = tuple(before)
             continue
         name = _unique(str(node.target) if node.op == "call_module" else node.name, nodes)
+        if len(before) > 1 and not isinstance(converted, nir.LIF | nir.IF | nir.Output):
+            raise NeurokdError(_sum_not_before_neurons(name, before, nodes))
         nodes[name] = _with_shapes(converted, node)
-        names[node] = name
-        edges += [(names[source], name) for source in node.all_input_nodes]
+        terms[node] = (name,)
+        edges += [(source, name) for source in before]
     metadata = {
         "dt": TIME_STEP_S,
         "timesteps": model.timesteps,
         "input_maximum": encoding.maximum,
         "input_unit": encoding.unit,
     }
-    return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False)
+    return weigh_shortcuts(nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata, type_check=False))
 
 
 def _trace(model: SpikingNetwork) -> fx.GraphModule:
@@ -84,6 +96,32 @@ def _with_shapes(converted: nir.NIRNode, node: fx.Node) -> nir.NIRNode:
     return converted
 
 
+def _summands(node: fx.Node, terms: list[str]) -> tuple[str, ...]:
+    """The `terms` of an addition, which must be plain: neurons sum up what they read."""
+    operands, listed = node.all_input_nodes, listing(terms)
+    if len(operands) != 2 or len(node.args) != 2 or node.kwargs or len(set(terms)) != len(terms):
+        raise NeurokdError(
+            f"addition of {listed}: only outputs of different layers can be added, without factor or constant; put "
+            "those into the weights and biases of the layers"
+        )
+    if any(_shape(operand) != _shape(node) for operand in operands):
+        shapes = " and ".join(str(_shape(operand)) for operand in operands)
+        raise NeurokdError(f"addition of {listed}: shapes {shapes} differ; add outputs of one shape")
+    return tuple(terms)
+
+
+def _sum_not_before_neurons(reader: str, terms: list[str], nodes: dict[str, nir.NIRNode]) -> str:
+    if any(isinstance(nodes[term], nir.Conv2d | nir.Affine) for term in terms):
+        return (
+            f"residual addition of {listing(terms)}, read by '{reader}': only neurons can sum up; put nn.ReLU directly "
+            "after the addition"
+        )
+    return (
+        f"spike-element-wise addition of {listing(terms)}, read by '{reader}': it counts 0, 1 or 2, which no spike can "
+        "carry; add before the neurons, as a ResNet does"
+    )
+
+
 def _unique(name: str, taken: dict[str, nir.NIRNode]) -> str:
     """A module that is called twice makes two nodes."""
     count = 2
@@ -106,11 +144,6 @@ def _convert(traced: fx.GraphModule, node: fx.Node) -> nir.NIRNode | None:
         return _convert_module(traced.get_submodule(str(node.target)), node)
     if flattens(node):
         return nir.Flatten({"input": np.array(_shape(node.all_input_nodes[0]))}, start_dim=0)
-    if node.target in ADDITIONS:
-        where = " and ".join(f"'{source.target}'" for source in node.all_input_nodes)
-        raise NeurokdError(
-            f"residual addition of {where}: only chains of layers can be exported; use a model without shortcuts"
-        )
     called = getattr(node.target, "__name__", node.target)
     after = f" after '{node.all_input_nodes[0].target}'" if node.all_input_nodes else ""
     raise NeurokdError(f"function '{called}'{after}: cannot be lowered; use the layer module of torch.nn instead")
@@ -150,18 +183,16 @@ def _convert_linear(module: nn.Linear, node: fx.Node) -> nir.NIRNode:
 
 
 def _convert_lif(module: LIFNeurons, node: fx.Node) -> nir.NIRNode:
-    """`tau dv/dt = -v + r I`, one Euler step: `v + (dt / tau) (r I - v)` = decay v + I; with decay 1 `dv/dt = r I`."""
+    """`tau dv/dt = -v + r I`, one Euler step: `v + (dt / tau) (r I - v)` = decay v + I; with decay 1 `dv/dt = r I`.
+
+    A soft reset and a membrane that does not start at 0 stand in the metadata (`nir_reset`).
+    """
     p = module.lif
-    if p.reset != "hard" or p.initial:
-        found = "a soft reset" if p.reset != "hard" else f"a membrane that starts at {p.initial:g} of the threshold"
-        raise NeurokdError(
-            f"layer '{node.target}': {found} cannot run on loihi2, whose neurons reset to 0 and start there; "
-            "fine-tune the network with neuron: {reset: hard, initial: 0}"
-        )
-    forget = 1.0 - p.decay
-    if forget == 0.0:
-        return nir.IF(*_constants(node, 1.0 / TIME_STEP_S, p.threshold, 0.0))  # r, threshold, reset
-    return nir.LIF(*_constants(node, TIME_STEP_S / forget, 1.0 / forget, 0.0, p.threshold, 0.0))  # tau, r, leak, ...
+    forget, metadata = 1.0 - p.decay, reset_metadata(p.reset, p.initial)
+    if forget == 0.0:  # r, threshold, reset
+        return nir.IF(*_constants(node, 1.0 / TIME_STEP_S, p.threshold, 0.0), metadata=metadata)
+    constants = _constants(node, TIME_STEP_S / forget, 1.0 / forget, 0.0, p.threshold, 0.0)  # tau, r, leak, ...
+    return nir.LIF(*constants, metadata=metadata)
 
 
 def _constants(node: fx.Node, *values: float) -> list[np.ndarray[Any, np.dtype[np.float32]]]:

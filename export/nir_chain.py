@@ -14,6 +14,7 @@ from neurokd.export.passes.linear_to_affine import linear_to_affine
 from neurokd.export.passes.shape_input import shape_input
 from neurokd.export.passes.sum_pool_to_average import sum_pool_to_average
 from neurokd.export.passes.threshold_to_lif import threshold_to_lif
+from neurokd.export.passes.weigh_shortcuts import weigh_shortcuts
 
 
 def common_nodes(graph: nir.NIRGraph, image: tuple[int, ...] | None = None) -> nir.NIRGraph:
@@ -30,4 +31,4 @@ def common_nodes(graph: nir.NIRGraph, image: tuple[int, ...] | None = None) -> n
 
 def fold(graph: nir.NIRGraph) -> nir.NIRGraph:
     """Return the chain of `common_nodes` in the form that is quantised: shapes known, scales and pooling folded."""
-    return fold_average_pooling(fold_scale(infer_shapes(graph)))
+    return fold_average_pooling(fold_scale(weigh_shortcuts(infer_shapes(graph))))

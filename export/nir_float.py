@@ -1,5 +1,6 @@
-"""Run a NIR chain in floating point: the reference of which the integers are an approximation."""
+"""Run a NIR graph in floating point: the reference of which the integers are an approximation."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ import torch.nn.functional as F
 
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
-from neurokd.export.chain import chain_of
 from neurokd.export.euler import Integrator, Spiking, euler_step
 from neurokd.export.layers_of_nir import layers_of_nir
+from neurokd.export.nir_reset import initial_of, reset_of
+from neurokd.export.wiring import wiring_of
 from neurokd.inputs import PIXELS, Encoding, coarse
 
 MAX_VALUES = 1 << 26  # of the largest layer over all steps of a batch: 256 MiB
@@ -35,33 +37,59 @@ class FloatTrace:
 
 @torch.no_grad()
 def run_float(graph: nir.NIRGraph, inputs: torch.Tensor) -> FloatTrace:
-    """Run the chain `graph` on `inputs` `[T, B, *shape]`, or `[1, B, *shape]` for the same at every step.
+    """Run `graph` on `inputs` `[T, B, *shape]`, or `[1, B, *shape]` for the same at every step.
 
+    A node with several sources reads their sum.
     Every node computes its NIR equation, those in time by one Euler step of `graph.metadata["dt"]` (`euler_step`),
     all neurons with their own parameters, in the precision of `inputs`. Layers see the spikes of their own step.
+    Where metadata say so (`nir_reset`), neurons have the soft reset and the start of `neurokd.neurons.LIF`.
     Raises NeurokdError naming a node that is not known here, or whose parameters do not fit its input.
     """
     dt, steps = float(graph.metadata["dt"]), int(graph.metadata["timesteps"])
+    wiring = wiring_of(graph)
     spikes: dict[str, torch.Tensor] = {}
-    x, integrated = inputs, False
-    for name, node in chain_of(graph):
+    outputs: dict[str, torch.Tensor] = {}
+    unread = {name: len(users) for name, users in wiring.users.items()}
+    for name in wiring.order:
+        node, sources = graph.nodes[name], wiring.sources[name]
+        x = inputs if isinstance(node, nir.Input) else _sum_of(name, [outputs[source] for source in sources])
         try:
-            if isinstance(node, Spiking | Integrator):
-                x = _in_time(node, x, steps, dt)
-                integrated = isinstance(node, Integrator)
-                spikes |= {} if integrated else {name: x.bool()}
-            elif isinstance(node, nir.Threshold):
-                x = _like(node.threshold, x).lt(x).to(x.dtype)
-                spikes[name] = x.expand(steps, *x.shape[1:]).bool()
-            elif not isinstance(node, nir.Input | nir.Output):
-                x = _LAYERS[type(node)](node, x.flatten(0, 1)).unflatten(0, x.shape[:2])
+            outputs[name] = _output(node, x, steps, dt)
         except KeyError as error:
             raise NeurokdError(f"layer '{name}': {type(node).__name__} cannot be run; use neurokd check") from error
         except RuntimeError as error:
             first = str(error).splitlines()[0]
             raise NeurokdError(f"layer '{name}': cannot run on an input of {tuple(x.shape[2:])}: {first}") from error
-    x = x.expand(steps, *x.shape[1:])
-    return FloatTrace(spikes, x if integrated else x.cumsum(0))
+        if isinstance(node, Spiking | nir.Threshold):
+            spikes[name] = outputs[name].expand(steps, *x.shape[1:]).bool()
+        for source in sources:
+            unread[source] -= 1
+            if unread[source] == 0:
+                del outputs[source]
+    (answer,) = outputs.values()
+    answer = answer.expand(steps, *answer.shape[1:])
+    integrated = any(isinstance(graph.nodes[source], Integrator) for source in wiring.sources[wiring.order[-1]])
+    return FloatTrace(spikes, answer if integrated else answer.cumsum(0))
+
+
+def _sum_of(name: str, terms: list[torch.Tensor]) -> torch.Tensor:
+    """What a node reads, `[T or 1, B, *shape]`: the sum of its sources."""
+    shapes = {tuple(term.shape[2:]) for term in terms}
+    if len(shapes) > 1:
+        raise NeurokdError(f"layer '{name}': sums outputs of shapes {sorted(shapes)}; give all of them one shape")
+    return functools.reduce(torch.add, terms)
+
+
+def _output(node: Any, x: torch.Tensor, steps: int, dt: float) -> torch.Tensor:
+    """The output of one node, `[T or 1, B, *shape]`."""
+    if isinstance(node, nir.Input | nir.Output):
+        return x
+    if isinstance(node, Spiking | Integrator):
+        return _in_time(node, x, steps, dt)
+    if isinstance(node, nir.Threshold):
+        return _like(node.threshold, x).lt(x).to(x.dtype)
+    folded = _LAYERS[type(node)](node, x.flatten(0, 1))
+    return folded.reshape(*x.shape[:2], *folded.shape[1:])
 
 
 def _in_time(node: Spiking | Integrator, x: torch.Tensor, steps: int, dt: float) -> torch.Tensor:
@@ -69,7 +97,9 @@ def _in_time(node: Spiking | Integrator, x: torch.Tensor, steps: int, dt: float)
     step = euler_step(node, dt)
     keep_u, keep_v, gain = (_like(values, x) for values in (1.0 - step.forget_u, 1.0 - step.forget_v, step.gain))
     threshold = _like(node.v_threshold, x) if isinstance(node, Spiking) else None
-    u, v = torch.zeros_like(x[0]), torch.zeros_like(x[0])
+    soft, initial = reset_of(node) == "soft", initial_of(node)
+    u = torch.zeros_like(x[0])
+    v = u if threshold is None else u + initial * threshold
     out = x.new_empty((steps, *x.shape[1:]))
     for t in range(steps):
         u = keep_u * u + gain * x[t if len(x) > 1 else 0]
@@ -77,9 +107,9 @@ def _in_time(node: Spiking | Integrator, x: torch.Tensor, steps: int, dt: float)
         if threshold is None:
             out[t] = v
             continue
-        fired = v > threshold
+        fired = v >= threshold if soft else v > threshold
         out[t] = fired
-        v = v.masked_fill(fired, 0.0)
+        v = v - fired * threshold if soft else v.masked_fill(fired, 0.0)
     return out
 
 

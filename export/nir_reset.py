@@ -1,9 +1,11 @@
-"""How a neuron of a NIR graph is reset: NIR itself knows only the hard reset, its metadata may say more."""
+"""How a neuron of a NIR graph is reset and where it starts, of which NIR itself knows only 0: metadata may say more."""
 
-import copy
+import math
 from typing import Any, Literal
 
 import nir
+
+from neurokd.errors import NeurokdError
 
 _SOFT = ("soft", "subtract")
 
@@ -23,9 +25,25 @@ def reset_of(node: nir.NIRNode) -> Literal["hard", "soft"]:
     return "hard"
 
 
-def without_metadata(graph: nir.NIRGraph) -> nir.NIRGraph:
-    """`graph` with nodes as NIR alone defines them; its own metadata stay."""
-    nodes: dict[str, Any] = {name: copy.copy(node) for name, node in graph.nodes.items()}
-    for node in nodes.values():
-        node.metadata = {}
-    return nir.NIRGraph(nodes, list(graph.edges), metadata=dict(graph.metadata), type_check=False)
+def initial_of(node: nir.NIRNode) -> float:
+    """The membrane before the first step as a fraction of the threshold: the metadata entry "initial", else 0.
+
+    Raises NeurokdError for anything but a number from 0 to below 1.
+
+    >>> import numpy as np
+    >>> initial_of(nir.IF(np.ones(2), np.ones(2), metadata=reset_metadata("soft", 0.5)))
+    0.5
+    """
+    value = node.metadata.get("initial", 0.0)
+    try:
+        initial = float(value)
+    except (TypeError, ValueError):
+        initial = math.nan
+    if not 0.0 <= initial < 1.0:
+        raise NeurokdError(f"metadata: initial is {value!r}, allowed is a fraction of the threshold, 0 to below 1")
+    return initial
+
+
+def reset_metadata(reset: str, initial: float) -> dict[str, Any]:
+    """The metadata of neurons with this reset that start at `initial`; empty for those that NIR itself describes."""
+    return ({"reset": reset} if reset != "hard" else {}) | ({"initial": initial} if initial else {})

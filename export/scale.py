@@ -48,7 +48,8 @@ def _largest(population: FloatPopulation, clip: float, bits: int, timesteps: int
     peak_weight = max(float(np.abs(synapse.weight).max()) for synapse in population.synapses)
     limits = {"weight bits": largest_weight(bits) / (clip * peak_weight)}
     if population.threshold is not None:
-        limits["threshold"] = MAX_THRESHOLD / float(population.threshold.max())
+        room = 2 if population.reset == "soft" else 1  # for the rest that a membrane keeps above its threshold
+        limits["threshold"] = MAX_THRESHOLD / room / float(population.threshold.max())
     scale = min(limits.values())
     plane = _can_widen(population) and peak_bias * min(scale, CURRENT_LIMIT / float(current.max())) > MAX_BIAS
     if plane:  # the plane's share of the bias is a current too

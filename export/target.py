@@ -28,9 +28,8 @@ class Target:
     """One place to run an exported network.
 
     `resets` run as they are; those in `custom_resets`, and a membrane that does not start at 0, need
-    `custom`, else they are refused. `branches`: whether a network may be more than a chain. `weight`,
-    `bias` and `threshold` are the largest magnitudes, a synaptic sum must stay below `current`, and
-    `input_max` is the largest input.
+    `custom`, else they are refused. `weight`, `bias` and `threshold` are the largest magnitudes, a synaptic
+    sum must stay below `current`, and `input_max` is the largest input.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Target:
     resets: tuple[str, ...] = ("hard",)
     custom_resets: tuple[str, ...] = ()
     custom: str = ""
-    branches: bool = False
     weight: int = MAX_WEIGHT
     bias: int = MAX_BIAS
     threshold: int = MAX_THRESHOLD

@@ -13,6 +13,7 @@ _NAMES = {
     "cat": "concatenation",
     "add": "addition of a constant",
 }
+_SUMMING = ("neurons", "integrator", "output")
 _SIZES = ("size", "dim", "getattr", "getitem")
 
 
@@ -34,28 +35,34 @@ def recurrent(layer: Layer, target: Target) -> str | None:
 
 
 def joined_branches(layer: Layer, target: Target) -> str | None:
-    """Several outputs that meet: a residual or spike-element-wise addition, a concatenation, a product."""
+    """Outputs that meet otherwise than in a sum: a concatenation, a product."""
     tensors = _tensors(layer)
-    if layer.role == "output" or len(tensors) < 2 or target.branches or recurrent(layer, target):
+    if layer.role != "other" or len(tensors) < 2 or layer.is_sum or isinstance(layer.op, nir.NIRNode):
         return None
-    sources = " and ".join(_name(source) for source in tensors)
+    return f"{_NAMES.get(layer.kind, layer.kind)} of {_listed(tensors)}"
+
+
+def spike_addition(layer: Layer, target: Target) -> str | None:
+    """A sum of spikes that something else than neurons reads: spikes are 0 or 1, their sum is not."""
+    if not _misplaced_sum(layer) or not _carries_spikes(layer):
+        return None
+    return f"spike-element-wise addition of {_listed(layer.sources)}, 0, 1 or 2,"
+
+
+def addition_place(layer: Layer, target: Target) -> str | None:
+    """A sum of currents that something else than neurons reads."""
+    if not _misplaced_sum(layer) or _carries_spikes(layer):
+        return None
+    return f"residual addition of {_listed(layer.sources)} without neurons behind it"
+
+
+def _misplaced_sum(layer: Layer) -> bool:
+    """Whether this is a sum that not only neurons or the output read; of additions in a row only the last counts."""
     if isinstance(layer.op, nir.NIRNode):
-        return f"sum of {sources} at {layer.kind.removeprefix('nir.')}"
-    if layer.kind == "add":
-        return f"{'spike-element-wise' if _carries_spikes(layer) else 'residual'} addition of {sources}"
-    return f"{_NAMES.get(layer.kind, layer.kind)} of {sources}"
-
-
-def forked_output(layer: Layer, target: Target) -> str | None:
-    """An output that feeds several layers, unless they meet again: then that is what is wrong."""
-    readers = layer.readers
-    if layer.role in ("output", "nothing") or len(readers) < 2 or target.branches:
-        return None
-    if any(_reads_from(layer, reader) for reader in readers):  # a recurrent connection, named where it ends
-        return None
-    if set.intersection(*(_meetings(reader) for reader in readers)):
-        return None
-    return "output that feeds " + " and ".join(_name(reader) for reader in readers)
+        summing = layer.role in ("neurons", "integrator", "output")
+        return len(layer.sources) > 1 and not summing and not any(_reads_from(one, layer) for one in layer.sources)
+    readers = [reader for user in layer.readers for reader in (user.readers if user.role == "norm" else [user])]
+    return layer.is_sum and any(not reader.is_sum and reader.role not in ("neurons", "output") for reader in readers)
 
 
 def unused_output(layer: Layer, target: Target) -> str | None:
@@ -112,6 +119,8 @@ def batch_norm_place(layer: Layer, target: Target) -> str | None:
     if layer.role != "norm":
         return None
     source = layer.sources[0] if layer.sources else None
+    if source is not None and source.is_sum and len(source.users) == 1 and layer.op.running_mean is not None:
+        return None
     if source is None or source.role != "weights":
         return f"batch normalisation{_after(layer)}"
     if len(source.users) != 1:
@@ -137,19 +146,24 @@ def pooling_windows(layer: Layer, target: Target) -> str | None:
 
 
 def pooling_place(layer: Layer, target: Target) -> str | None:
-    """Pooling that no convolution or linear layer follows, into which it could be folded."""
-    after = layer.after
-    if layer.role != "pool" or after is None or after.role not in ("neurons", "integrator", "output"):
+    """Pooling that no convolution or linear layer follows, into which it could be folded, and that is no shortcut."""
+    if layer.role != "pool":
         return None
-    return f"average pooling before {_name(after)}"
+    wrong = [after for after in layer.driven if after.role in _SUMMING and not _is_shortcut(layer, after)]
+    return f"average pooling before {_name(wrong[0])}" if wrong else None
 
 
 def scale_place(layer: Layer, target: Target) -> str | None:
-    """A scale that no weights follow, into which it could be folded."""
-    before, after = layer.before, layer.after
-    if layer.role != "scale" or after is None or after.role not in ("neurons", "integrator", "output"):
+    """A scale of currents, which no weights follow, into which it could be folded."""
+    if layer.role != "scale" or not any(before.role == "weights" for before in layer.drivers):
         return None
-    return f"scale before {_name(after)}" if before is not None and before.role == "weights" else None
+    wrong = [after for after in layer.driven if after.role in _SUMMING]
+    return f"scale before {_name(wrong[0])}" if wrong else None
+
+
+def _is_shortcut(layer: Layer, after: Layer) -> bool:
+    """Whether `layer` passes spikes to `after`, where they meet the output of other layers."""
+    return len(after.drivers) > 1 and not any(before.role == "weights" for before in layer.drivers)
 
 
 def scale_values(layer: Layer, target: Target) -> str | None:
@@ -167,20 +181,22 @@ def neurons_missing(layer: Layer, target: Target) -> str | None:
 
 
 def weights_missing(layer: Layer, target: Target) -> str | None:
-    """Neurons that read pixels or spikes directly."""
-    before = layer.before
-    if layer.role != "neurons" or before is None or before.role not in ("neurons", "input"):
+    """Neurons that read pixels or spikes directly and nothing else."""
+    before = layer.drivers
+    if layer.role != "neurons" or len(before) != 1 or before[0].role not in ("neurons", "input"):
         return None
-    return f"neurons that follow {_name(before)} without weights between"
+    return f"neurons that follow {_name(before[0])} without weights between"
 
 
 def readout(layer: Layer, target: Target) -> str | None:
     """A network that does not end in weights, or whose logits are no vector."""
-    before = layer.before
-    if layer.role != "output" or len(layer.sources) != 1 or before is None or before.role == "other":
+    before = layer.drivers
+    if layer.role != "output" or layer.kind != "output" or any(one.role == "other" for one in before):
         return None
-    if before.role not in ("weights", "integrator"):
-        return f"network that ends in {_name(before)} ({before.kind})"
+    allowed = ("weights",) if len(before) > 1 else ("weights", "integrator")
+    wrong = [one for one in before if one.role not in allowed]
+    if wrong:
+        return f"network that ends in {_name(wrong[0])} ({wrong[0].kind})"
     return None if layer.shape is None or len(layer.shape) == 1 else f"network with logits of shape {layer.shape}"
 
 
@@ -219,6 +235,10 @@ def _name(layer: Layer) -> str:
     return f"'{layer.path}'" if layer.path and layer.role != "output" else f"the {layer.kind}"
 
 
+def _listed(layers: list[Layer]) -> str:
+    return " and ".join(_name(layer) for layer in layers)
+
+
 def _after(layer: Layer) -> str:
     return f" after {_name(layer.sources[0])}" if layer.sources else ""
 
@@ -249,16 +269,3 @@ def _shared(layer: Layer) -> bool:
                 seen.add(id(other))
                 waiting.append(other)
     return False
-
-
-def _meetings(layer: Layer) -> set[int]:
-    """The layers from here on downstream in which several outputs meet."""
-    found: set[int] = set()
-    seen, waiting = {id(layer)}, [layer]
-    while waiting:
-        here = waiting.pop()
-        if len(here.sources) > 1:
-            found.add(id(here))
-        waiting += [user for user in here.users if id(user) not in seen]
-        seen |= {id(user) for user in here.users}
-    return found

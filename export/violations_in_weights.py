@@ -58,10 +58,10 @@ def misfit_of_neurons(layer: Layer, target: Target) -> str | None:
 
 def filtered_bias(layer: Layer, target: Target) -> str | None:
     """A bias that passes a synaptic current, where the chip cannot put one."""
-    after = layer.after
-    if layer.role != "weights" or after is None or after.neurons is None or after.neurons.synapse == 0.0:
+    if layer.role != "weights" or not np.any(layer.op.bias):
         return None
-    return f"bias before the synaptic current of '{after.path}'" if np.any(layer.op.bias) else None
+    filtering = [after.path for after in layer.driven if after.neurons is not None and after.neurons.synapse != 0.0]
+    return f"bias before the synaptic current of '{filtering[0]}'" if filtering else None
 
 
 def not_finite(layer: Layer, target: Target) -> str | None:

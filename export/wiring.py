@@ -44,6 +44,24 @@ def wiring_of(graph: nir.NIRGraph) -> Wiring:
     return Wiring(order, sources, users)
 
 
+def read_by(graph: nir.NIRGraph, wiring: Wiring, name: str) -> list[str]:
+    """The nodes whose sum the node `name` reads, seen through flattening."""
+    found: list[str] = []
+    for source in wiring.sources[name]:
+        flat = isinstance(graph.nodes[source], nir.Flatten)
+        found += read_by(graph, wiring, source) if flat else [source]
+    return found
+
+
+def listing(names: Sequence[str]) -> str:
+    """Names for a message.
+
+    >>> listing(["conv2", "shortcut"])
+    "'conv2' and 'shortcut'"
+    """
+    return " and ".join(f"'{name}'" for name in names)
+
+
 def _in_order(sources: Mapping[str, list[str]], users: Mapping[str, list[str]]) -> tuple[str, ...]:
     """Kahn (1962); of several nodes that are ready, the one that became so first."""
     waiting = {name: len(before) for name, before in sources.items()}

@@ -2,7 +2,8 @@
 
 A mean over P x P followed by a convolution with kernel K, stride S, padding Q, dilation D reads the
 unpooled map with stride S P and padding Q P; the weight of tap k repeats, divided by P^2, at the P x P
-positions that start at k D P. A dense layer repeats its weights over the pooled positions.
+positions that start at k D P. A dense layer repeats its weights over the pooled positions. Every layer that
+reads the pooled map takes the pool into its own weights.
 """
 
 from typing import Any
@@ -12,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurokd.errors import NeurokdError
-from neurokd.export.chain import Chain, chain_of, graph_of
+from neurokd.export.chain import with_nodes
+from neurokd.export.wiring import listing, wiring_of
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
@@ -23,18 +25,27 @@ def fold_average_pooling(graph: nir.NIRGraph) -> nir.NIRGraph:
     Raises NeurokdError for pooling whose windows overlap or drop pixels, or which no convolution
     or dense layer follows.
     """
-    result: Chain = []
-    pools: list[tuple[str, nir.AvgPool2d]] = []
-    for name, node in chain_of(graph):
+    wiring = wiring_of(graph)
+    nodes: dict[str, nir.NIRNode] = {}
+    edges: list[tuple[str, str]] = []
+    pending: dict[str, list[tuple[str, nir.AvgPool2d]]] = {}  # by node: the pools that its output is yet to pass
+    kept: dict[str, str] = {}  # the node that is left of a pool: the one before it
+    for name in wiring.order:
+        node, sources = graph.nodes[name], wiring.sources[name]
+        pools = [pool for source in sources for pool in pending.get(source, [])]
+        if len(sources) > 1 and (pools or isinstance(node, nir.AvgPool2d)):
+            raise NeurokdError(f"layer '{name}': pools the sum of {listing(sources)}; pool after the neurons")
         if isinstance(node, nir.AvgPool2d):
-            pools.append((name, _check(name, node)))
+            pending[name] = [*pools, (name, _check(name, node))]
+            kept[name] = kept.get(sources[0], sources[0])
             continue
         for pool_name, pool in reversed(pools):
             node = _fold(pool_name, pool, node)
-        if pools and not isinstance(node, nir.Flatten):
-            pools = []
-        result.append((name, node))
-    return graph_of(result, graph.metadata)
+        if pools and isinstance(node, nir.Flatten):
+            pending[name] = pools
+        nodes[name] = node
+        edges += [(kept.get(source, source), name) for source in sources]
+    return with_nodes(graph, nodes, edges)
 
 
 def _check(name: str, pool: nir.AvgPool2d) -> nir.AvgPool2d:

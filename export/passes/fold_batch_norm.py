@@ -8,7 +8,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from neurokd.errors import NeurokdError
 
-_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def fold_batch_norm(model: fx.GraphModule) -> None:
@@ -19,15 +19,16 @@ def fold_batch_norm(model: fx.GraphModule) -> None:
     or linear layer which feeds nothing else.
     """
     for node in list(model.graph.nodes):
-        if node.op != "call_module" or not isinstance(model.get_submodule(node.target), _BATCH_NORMS):
+        if node.op != "call_module" or not isinstance(model.get_submodule(node.target), BATCH_NORMS):
             continue
         source = node.args[0]
         module = model.get_submodule(source.target) if source.op == "call_module" else None
         norm = model.get_submodule(node.target)
         if not isinstance(module, (nn.Conv2d, nn.Linear)) or len(source.users) != 1 or norm.running_mean is None:
+            before = source.target if module is not None else getattr(source.target, "__name__", source.target)
             raise NeurokdError(
-                f"layer '{node.target}': batch normalisation can be folded only when it directly follows a Conv2d or "
-                f"Linear layer that feeds nothing else and has running statistics; here it follows '{source.target}'"
+                f"layer '{node.target}': batch normalisation can be folded only when it directly follows a Conv2d, a "
+                f"Linear or an addition that feeds nothing else and has running statistics; here it follows '{before}'"
             )
         if _used_more_than_once(model, source.target):
             raise NeurokdError(f"layer '{source.target}': used more than once, so '{node.target}' cannot be folded")

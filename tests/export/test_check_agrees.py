@@ -80,7 +80,8 @@ def test_deployable_means_that_the_export_does_not_refuse(
     except RuntimeError:  # pooled away to nothing: no such model exists
         return
     student = to_spiking(ann, neuron, timesteps=2).eval()
-    verdict, refused = check_model(student, SHAPE, LOIHI2, weights=True), exports(student, tmp_path)
+    target = LOIHI2 if neuron.reset == "hard" and not neuron.initial else TARGETS["loihi2-microcode"]
+    verdict, refused = check_model(student, SHAPE, target, weights=True), exports(student, tmp_path)
     event("deployable" if verdict.deployable else "refused")
     assert verdict.deployable == (refused is None), (plan, end, refused, [f.text for f in verdict.findings])
     assert all(finding.rule != "export" for finding in verdict.findings), [f.text for f in verdict.findings]

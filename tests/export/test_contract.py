@@ -42,6 +42,7 @@ class Forward(nn.Module):
         self.between = between
         self.conv, self.relu, self.norm = nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(3)
         self.conv2, self.relu2 = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()
+        self.pool, self.strided = nn.AvgPool2d(2), nn.Conv2d(3, 3, 2, stride=2)
         self.head, self.shift = nn.Linear(features, 4), nn.Parameter(torch.ones(1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -79,6 +80,10 @@ def _sew_twice(m: Forward, x: torch.Tensor) -> torch.Tensor:
     return m.relu2(m.conv2(x)) + x
 
 
+def _pooled_shortcut(m: Forward, x: torch.Tensor) -> torch.Tensor:
+    return m.relu2(m.strided(x) + m.pool(m.conv2(x)))
+
+
 BROKEN: list[tuple[nn.Module, list[tuple[str, str, str]]]] = [
     (chain(nn.MaxPool2d(2), size=4), [("2", "layer", "max pooling 2x2")]),
     (chain(nn.MaxPool2d((2, 4)), channels=3 * 4 * 2, size=1), [("2", "layer", "max pooling 2x4")]),
@@ -88,15 +93,22 @@ BROKEN: list[tuple[nn.Module, list[tuple[str, str, str]]]] = [
     (Forward(lambda m, x: x.view(x.size(0), -1)), [("", "layer", "function 'size'"), ("", "layer", "function 'view'")]),
     (Forward(lambda m, x: nn.functional.max_pool2d(x, 2), 48), [("", "layer", "max pooling after 'relu'")]),
     (Forward(lambda m, x: x + m.shift), [("", "layer", "addition of a constant after 'relu'")]),
-    (Forward(lambda m, x: m.conv2(x) + x), [("", "branches", "residual addition of 'conv2' and 'relu'")]),
-    (Forward(_sew), [("", "branches", "spike-element-wise addition of 'relu2' and 'relu'")]),
+    (Forward(lambda m, x: m.conv2(x) + x), [("", "addition place", "residual addition of 'conv2' and 'relu'")]),
+    (Forward(_sew), [("", "spike addition", "spike-element-wise addition of 'relu2' and 'relu', 0, 1 or 2,")]),
     (Forward(_sew_twice), [
-        ("", "branches", "spike-element-wise addition"), ("", "branches", "spike-element-wise addition"),
+        ("", "spike addition", "of 'relu2' and 'relu'"), ("", "spike addition", "of 'relu2' and the add"),
     ]),
+    (Forward(lambda m, x: m.relu2(m.norm(x + m.conv2(x)) + m.norm(m.conv2(x)))), [
+        ("norm", "batch norm", "more than once"),
+    ]),
+    (Forward(lambda m, x: m.relu2(nn.functional.avg_pool2d(m.conv2(x), 1) + x)), [
+        ("", "layer", "function 'avg_pool2d' after 'conv2'"),
+    ]),
+    (Forward(_pooled_shortcut, 48), [("pool", "pooling place", "before 'relu2'")]),
     (Forward(lambda m, x: torch.cat([x, x.mul(2)], 1), 384), [
         ("", "layer", "function 'mul' after 'relu'"), ("", "branches", "concatenation of 'relu' and the mul"),
     ]),
-    (Forward(_branch), [("relu", "branches", "feeds 'conv2' and the Flatten"), ("conv2", "unused", "nothing uses")]),
+    (Forward(_branch), [("conv2", "unused", "nothing uses")]),
     (TwoInputs(lambda m, x: x), [("", "unused", "nothing uses"), ("", "inputs", "second input 'mask'")]),
     (TwoOutputs(lambda m, x: x), [("", "outputs", "returns a tuple")]),
     (DataDependent(lambda m, x: x), [("", "trace", "cannot be traced")]),
@@ -155,12 +167,44 @@ def test_all_violations_are_listed_with_their_layers() -> None:
     assert "reset: hard" in found["1"]
 
 
-def test_resnet18_is_refused_naming_its_eight_additions() -> None:
-    student = to_spiking(build_model("resnet18", (3, 32, 32), 10, width=4), LIF(), 2)
+GOOD_ADDITIONS: dict[str, nn.Module] = {
+    "identity": Forward(lambda m, x: m.relu2(m.conv2(x) + x)),
+    "twice": Forward(lambda m, x: m.relu2(m.conv2(x) + x + m.conv2(x))),
+    "normalised": Forward(lambda m, x: m.relu2(m.norm(m.conv2(x) + x))),
+    "pooled": Forward(lambda m, x: m.relu2(m.strided(x) + m.pool(x)), 48),
+}
+
+
+@pytest.mark.parametrize("name", GOOD_ADDITIONS)
+def test_additions_before_neurons_are_allowed(name: str) -> None:
+    verdict = checked(GOOD_ADDITIONS[name], weights=True)
+    assert verdict.deployable and verdict.findings == ()
+
+
+def test_sew_resnet18_is_refused_naming_its_eight_additions() -> None:
+    student = to_spiking(build_model("sew-resnet18", (3, 32, 32), 10, width=4, stem="small"), LIF(), 2)
     found = check_model(student, (3, 32, 32), LOIHI2, weights=False).violations
     blocks = [f"blocks.{stage}_{block}" for stage in (1, 2, 3, 4) for block in (1, 2)]
     assert [finding.layer for finding in found] == blocks
-    assert all(f"residual addition of '{block}.bn2'" in f.found for block, f in zip(blocks, found, strict=True))
+    assert found[0].text == (
+        "layer 'blocks.1_1': spike-element-wise addition of 'blocks.1_1.relu2' and 'blocks.1_1.shortcut', 0, 1 or 2, "
+        "cannot run on loihi2; add before the neurons, as a ResNet does"
+    )
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet19", "resnet34", "resnet50"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_residual_networks_of_ours_pass_on_every_target(name: str, target: str) -> None:
+    student = to_spiking(build_model(name, (3, 32, 32), 10, width=4), LIF(), 2)
+    verdict = check_model(student, (3, 32, 32), TARGETS[target], weights=name == "resnet18")
+    assert verdict.deployable and verdict.findings == ()
+    rows = {layer.name: layer for layer in verdict.layers}
+    assert len(rows) == len(verdict.layers)
+    if name == "resnet18":
+        first, strided = rows["blocks.1_1.relu2"], rows["blocks.2_1.relu2"]
+        assert (first.fan_in, first.weights) == (4 * 9 + 1, 4 * 4 * 9 + 4)  # a shortcut of ones, channel by channel
+        assert (strided.fan_in, strided.weights) == (8 * 9 + 4, 8 * 8 * 9 + 8 * 4)  # a projection
+        assert first.integers is not None and first.neurons == 4 * 32 * 32
 
 
 @pytest.mark.parametrize("name", ["vgg11", "vgg-tiny"])
