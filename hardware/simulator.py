@@ -29,7 +29,7 @@ def simulate(
     pipelined: bool = False,
     batch_size: int = 256,
 ) -> Trace:
-    """Run `network` on `inputs`, each sample from rest, exactly as Lava's fixed-point CPU models do.
+    """Run `network` on `inputs`, each sample anew, exactly as Lava's fixed-point CPU models do.
 
     The equations are those of `Population` (lava/proc/lif/models.py, `PyLifModelBitAcc`).
 
@@ -40,8 +40,8 @@ def simulate(
         record: "spikes" keeps every spike `[T, B, *shape]`; "counts" keeps only their sum over
             the samples, so that memory does not grow with B.
         state: also keep u and v of every population after every step.
-        pipelined: the chip's own timing: every connection delivers one step later, biases
-            integrate from step 0 on. Step t of the trace is then a step of the chip, not of a sample.
+        pipelined: the chip's own timing: every connection delivers one step later, as without the relays
+            that align branches, and biases integrate from step 0 on. Step t of the trace is then a step of the chip, not of a sample.
         batch_size: samples computed at once, at most; it changes speed and memory, never a result.
 
     Returns a `Trace` with backend "integer"; its `info` has "pipelined", "static_input" (T was 1)

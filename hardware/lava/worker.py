@@ -33,7 +33,7 @@ POLL_S = 0.25
 
 def run_job(job: dict[str, Any]) -> None:
     """Build one network, run it, leave the records in the job's folder."""
-    from worker_networks import chain_of, graph_of
+    from processes.networks import chain_of, graph_of
 
     started = time.perf_counter()
     folder = Path(job["folder"])
@@ -140,7 +140,7 @@ def _watch_parent() -> None:
 
 def main() -> None:
     """Run every job of the file named on the command line, one after the other."""
-    sys.path.append(str(Path(__file__).parent))  # for `processes` and `worker_networks`; last, to shadow nothing
+    sys.path.append(str(Path(__file__).parent))  # for `processes`; last, to shadow nothing
     threading.Thread(target=_watch_parent, daemon=True).start()
     try:
         for job in json.loads(Path(sys.argv[1]).read_text()):

@@ -1,1 +1,1 @@
-"""Our own Lava processes. Lava executes every file beside a process it compiles: only import-safe files live here."""
+"""Our own Lava processes, and networks of processes. Lava executes every file here: only import-safe ones may be."""

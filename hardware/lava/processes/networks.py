@@ -1,4 +1,4 @@
-"""Builds Lava processes from a worker's order: a chain by stock netx, any other network from single processes."""
+"""Builds a network of Lava processes from the worker's order: a chain by stock netx, any other from single ones."""
 
 from dataclasses import dataclass
 from pathlib import Path
