@@ -7,43 +7,43 @@ from pathlib import Path
 from typing import Any
 
 import nir
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from neurokd.data.images import ImageSet
-from neurokd.export.calibrate import Calibration, FloatArray
-from neurokd.export.manifest import Scores, layer_rows, waterfall_rows
+from neurokd.export.calibrate import Calibration
+from neurokd.export.manifest import layer_rows, waterfall_rows
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.network_file import read_network, write_network
+from neurokd.export.scale_search import ScaleOptions
+from neurokd.export.stages import Stage, of_network
+from neurokd.export.waterfall import first_loss
 from neurokd.export.witness import Witness, witness
 from neurokd.hardware.activity import measure_activity
 from neurokd.hardware.energy import estimate_energy
 from neurokd.hardware.simulator import simulate
 from neurokd.runs import environment, now
 
-CALIBRATION_SAMPLES = 512
-
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """`samples`: test images for the quantised network (None: all); `lava`: how the witness is asked."""
+    """`samples`: test images for every stage (None: all); `lava`: how the witness is asked; `scales`: what is tried."""
 
     samples: int | None = None
     lava: Witness = field(default_factory=Witness)
     data_root: Path | None = None
+    scales: ScaleOptions = field(default_factory=ScaleOptions)
+    target: str = "loihi2"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What the integers are held against: the answers `[B, classes]` of the float `network` to `images`.
+    """What the integers are held against: the float `stages` of the network, the first the trained one, on `images`.
 
     `labelled`: the images have true labels; without, they are random. `teacher` is its entry in `result.json`, if
     it has one, measured on `teacher_samples` images.
     """
 
-    network: str
-    answers: FloatArray
+    stages: tuple[Stage, ...]
     images: ImageSet
     labelled: bool = True
     teacher: dict[str, Any] | None = None
@@ -60,37 +60,32 @@ def write_networks(folder: Path, graph: nir.NIRGraph, network: LoihiNetwork) -> 
 
 
 def measure(
-    network: LoihiNetwork, folder: Path, calibration: Calibration, reference: Reference, lava: Witness
+    network: LoihiNetwork, folder: Path, calibration: Calibration, reference: Reference, options: ExportOptions
 ) -> dict[str, Any]:
     """The manifest of `network`, which lies in `folder`: run it on the images, on Lava as well, and compare."""
     images = reference.images
     labels = images.labels.numpy() if reference.labelled else None
     frames = network.input.encode(images.images[:].numpy())
     trace = simulate(network, frames, record="counts")
-    predicted, wanted = trace.predictions()[-1], reference.answers.argmax(axis=1)
     activity = measure_activity(network, trace)
-    seen = witness(network, folder / "network.net", frames, labels, lava)
-    agreement = float((predicted == wanted).mean())
-    rights = (_share(wanted, labels), _share(predicted, labels))
-    inputs = "the images" if reference.labelled else "random inputs"
-    scores = Scores(reference.network, *rights, agreement, len(images), inputs)
+    seen = witness(network, folder / "network.net", frames, labels, options.lava)
+    stages = (*reference.stages, of_network("quantised", network, trace))
+    loss = first_loss(stages, labels)
     return {
         "format": 1,
         "created": now(),
-        "target": "loihi2",
+        "target": options.target,
         "network": "network.net",
         "sha256": hashlib.sha256((folder / "network.net").read_bytes()).hexdigest(),
         "timesteps": network.timesteps,
         "input": {
             "shape": list(network.input.shape), "kind": network.input.kind, "constant": network.input.constant,
-            "maximum": network.input.maximum,
+            "maximum": network.input.maximum, "shift": network.input.shift,
         },
         "layers": layer_rows(network, calibration, activity.to_json(), dict(trace.saturated)),
-        "calibration": {
-            "part": "training images", "samples": calibration.samples, "clip": calibration.clip,
-            "agreement": {str(clip): share for clip, share in calibration.agreement.items()},
-        },
-        "waterfall": waterfall_rows(reference.teacher, reference.teacher_samples, scores, seen),
+        "calibration": calibration.to_json(),
+        "waterfall": waterfall_rows(reference.teacher, reference.teacher_samples, stages, labels, seen),
+        "first_loss": loss.to_json() if loss else None,
         "accuracy_per_step": [] if labels is None else trace.accuracy(labels),
         "verification": {"lava": seen},
         "activity": activity.to_json(),
@@ -104,7 +99,3 @@ def first_images(images: ImageSet, samples: int | None) -> ImageSet:
     if samples is None or samples >= len(images):
         return images
     return images.subset(torch.arange(samples))
-
-
-def _share(predicted: npt.NDArray[np.int64], labels: npt.NDArray[np.int64] | None) -> float | None:
-    return None if labels is None else float((predicted == labels).mean())

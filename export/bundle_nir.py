@@ -10,9 +10,9 @@ import nir
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
 from neurokd.export.artefact import ExportOptions, Reference, first_images, measure, write_networks
-from neurokd.export.calibrate import Calibration, FloatArray, calibrate
-from neurokd.export.chain import chain_of
-from neurokd.export.contract import RULES, WEIGHT_RULES, look_at
+from neurokd.export.calibrate import Calibration, FloatArray, calibrate, uncalibrated
+from neurokd.export.contract import RULES, WEIGHT_RULES, require
+from neurokd.export.forms import float_forms
 from neurokd.export.hdf5_fields import located
 from neurokd.export.layers_of_nir import layers_of_nir
 from neurokd.export.nir_chain import common_nodes, fold
@@ -21,11 +21,11 @@ from neurokd.export.nir_float import float_answers
 from neurokd.export.nir_io import read_nir
 from neurokd.export.nir_time import timed
 from neurokd.export.passes.infer_shapes import infer_shapes
-from neurokd.export.quantize import encoding_of, quantize
+from neurokd.export.quantize import encoding_of
+from neurokd.export.scale_search import ScaleOptions
+from neurokd.export.stages import of_graph
 from neurokd.export.target import find_target
 from neurokd.files import atomic_folder, write_json
-
-LISTED = 5  # violations in one message
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def export_nir(path: Path, options: NirOptions | None = None) -> dict[str, Any]:
 
     Without data the weights are not clipped, and the integers are compared with the float graph on random inputs.
     Raises NeurokdError for a file that is damaged or hostile, a graph without `dt` or `timesteps`, and every node
-    that keeps it from loihi2, by name. A mismatch with Lava does not raise: it stands in the manifest.
+    that keeps it from the target, by name. A mismatch with Lava does not raise: it stands in the manifest.
     """
     options = options or NirOptions()
     out = nir_folder(path, options.out)
@@ -63,15 +63,16 @@ def export_nir(path: Path, options: NirOptions | None = None) -> dict[str, Any]:
     try:
         with located("graph"):
             graph, data, notes = _prepared(timed(graph, options.dt, options.timesteps), options)
-        calibration = _calibrate(graph, data)
+        folded = fold(graph)
+        calibration = _calibrate(graph, folded, data, options.export.scales)
         test = first_images(data.test, options.export.samples)
-        reference = Reference("float graph", _answers(graph, test, data), test, labelled=data.train is not None)
+        stages = (of_graph("float graph", graph, test, data.encoding), *float_forms(folded, calibration.chosen, test))
+        reference = Reference(stages, test, labelled=data.train is not None)
         with atomic_folder(out) as folder:
             network = write_networks(folder, graph, calibration.quantized.network)
-            manifest = measure(network, folder, calibration, reference, options.export.lava)
+            manifest = measure(network, folder, calibration, reference, options.export)
             manifest["notes"] = notes
             manifest["source"] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-            manifest["calibration"]["part"] = "training images" if data.train else "none: compared on random inputs"
             write_json(folder / "manifest.json", manifest)
     except NeurokdError as error:
         raise type(error)(f"'{path}': {error}") from error
@@ -91,24 +92,21 @@ def _prepared(graph: nir.NIRGraph, options: NirOptions) -> tuple[nir.NIRGraph, N
         encoding = data.encoding
     graph = common_nodes(graph, data.shape if data else None)
     graph.metadata |= {"input_maximum": encoding.maximum, "input_unit": encoding.unit}
-    findings = look_at(layers_of_nir(graph), find_target("loihi2"), RULES + WEIGHT_RULES)
-    violations = [finding.text for finding in findings if finding.severity == "error"]
-    if violations:
-        more = f"; and {len(violations) - LISTED} more, see neurokd check" if len(violations) > LISTED else ""
-        raise NeurokdError("; ".join(violations[:LISTED]) + more)
+    notes = require(layers_of_nir(graph), find_target(options.export.target), RULES + WEIGHT_RULES)
     graph = infer_shapes(graph)
-    return graph, data or random_data(_image(graph), encoding), [finding.text for finding in findings]
+    return graph, data or random_data(_image(graph), encoding), notes
 
 
 def _image(graph: nir.NIRGraph) -> tuple[int, int, int]:
-    channels, height, width = chain_of(graph)[0][1].input_type["input"]
+    (entry,) = (node for node in graph.nodes.values() if isinstance(node, nir.Input))
+    channels, height, width = entry.input_type["input"]
     return int(channels), int(height), int(width)
 
 
-def _calibrate(graph: nir.NIRGraph, data: NirData) -> Calibration:
+def _calibrate(graph: nir.NIRGraph, folded: nir.NIRGraph, data: NirData, scales: ScaleOptions) -> Calibration:
     if data.train is None:
-        return Calibration(quantize(fold(graph)), 1.0, {}, 0)
-    return calibrate(fold(graph), _answers(graph, data.train, data), data.train, data.labels)
+        return uncalibrated(folded, data.labels, scales)
+    return calibrate(folded, _answers(graph, data.train, data), data.train, data.labels, scales)
 
 
 def _answers(graph: nir.NIRGraph, images: ImageSet, data: NirData) -> FloatArray:

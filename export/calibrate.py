@@ -1,48 +1,77 @@
-"""Choose the clipping of the weights on training images, by agreement with the float network."""
+"""Choose how a float graph is quantised on training images, by what the float network answers to them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import nir
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from neurokd.data.images import ImageSet
-from neurokd.export.network import LoihiNetwork
-from neurokd.export.quantize import Quantized, quantize
-from neurokd.hardware.simulator import simulate
+from neurokd.export.float_populations import float_populations
+from neurokd.export.quantize import Quantized, encoding_of, quantize
+from neurokd.export.scale_search import Candidate, FloatArray, ScaleOptions, integer_logits, search
 from neurokd.inputs import to_input
 
-FloatArray = npt.NDArray[np.float64]
-CLIPS = (1.0, 0.9, 0.8, 0.7)
+__all__ = ["Calibration", "FloatArray", "calibrate", "float_logits", "integer_logits", "uncalibrated"]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The chosen network; `agreement` by clip is the share of equal predictions on `samples` training images."""
+    """The chosen candidate, all that were tried on `samples` training images, and what was asked for."""
 
-    quantized: Quantized
-    clip: float
-    agreement: dict[float, float]
+    chosen: Candidate
+    tried: tuple[Candidate, ...]
     samples: int
+    options: ScaleOptions
+
+    @property
+    def quantized(self) -> Quantized:
+        """The chosen network."""
+        return self.chosen.quantized
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest's entry."""
+        return {
+            "part": "training images" if self.samples else "none: compared on random inputs",
+            "samples": self.samples,
+            "search": self.options.method if self.samples else None,
+            "method": self.chosen.method,
+            "weight_bits": self.options.weight_bits,
+            "input_bits": self.chosen.input_bits,
+            "rounding": "compensated" if self.samples else "nearest",
+            "per_channel": self.options.per_channel,
+            "clip": dict(self.chosen.clips),
+            "candidates": [one.to_json() for one in self.tried],
+        }
 
 
-def calibrate(graph: nir.NIRGraph, wanted: FloatArray, images: ImageSet, labels: tuple[str, ...]) -> Calibration:
-    """Quantise `graph` at every clip of `CLIPS` and keep the best on `images`, which must be training images.
+def calibrate(
+    graph: nir.NIRGraph,
+    wanted: FloatArray,
+    images: ImageSet,
+    labels: tuple[str, ...],
+    options: ScaleOptions | None = None,
+    *,
+    bits: int = 8,
+) -> Calibration:
+    """Quantise `graph` in every way of `options` and keep the best on `images`, which must be training images.
 
-    `wanted` `[B, C]` is what the float network answers to them. Agreement decides, then the smaller error of the
-    logits, then the larger clip.
+    `wanted` `[B, C]` is what the float network answers to them; see `search`. `bits` are those of a weight where
+    no options say so.
     """
-    candidates = {clip: quantize(graph, clip=clip, labels=labels) for clip in CLIPS}
-    agreement: dict[float, float] = {}
-    errors: dict[float, float] = {}
-    for clip, candidate in candidates.items():
-        got = integer_logits(candidate.network, images)
-        agreement[clip] = float((got.argmax(1) == wanted.argmax(1)).mean())
-        errors[clip] = float(np.square(got - wanted).mean())
-    best = max(CLIPS, key=lambda clip: (agreement[clip], -errors[clip], clip))
-    return Calibration(candidates[best], best, agreement, len(images))
+    options = options or ScaleOptions(weight_bits=bits)
+    found = search(graph, wanted, images, labels, options)
+    return Calibration(found[0], tuple(found), len(images), options)
+
+
+def uncalibrated(graph: nir.NIRGraph, labels: tuple[str, ...], options: ScaleOptions) -> Calibration:
+    """Quantise `graph` without data: nothing is clipped, everything is rounded to what is nearest."""
+    quantized = quantize(graph, bits=options.weight_bits, labels=labels)
+    populations = float_populations(graph, float(graph.metadata["dt"]), encoding_of(graph))
+    clips = {one.name: 1.0 for one in populations}
+    return Calibration(Candidate("min-max", clips, graph, populations, quantized, 1.0, 0.0), (), 0, options)
 
 
 @torch.no_grad()
@@ -52,11 +81,3 @@ def float_logits(student: nn.Module, images: ImageSet, batch_size: int = 256) ->
     starts = range(0, len(images), batch_size)
     parts = [student(to_input(images.images[start : start + batch_size])).sum(dim=0) for start in starts]
     return np.asarray(torch.cat(parts).numpy(), np.float64)
-
-
-def integer_logits(network: LoihiNetwork, images: ImageSet) -> FloatArray:
-    """The answer after the last step, `[B, C]`, of the integer network, in the unit of the float network's."""
-    trace = simulate(network, network.input.encode(images.images[:].numpy()), record="counts")
-    if trace.readout is None:
-        raise ValueError("integer_logits: the network has no read-out")
-    return np.asarray(trace.readout[-1] * network.logit_scale, np.float64)

@@ -1,10 +1,15 @@
 """The rows of `manifest.json`: what each layer holds and does, and where accuracy was lost."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from neurokd.export.calibrate import Calibration
 from neurokd.export.network import LoihiNetwork
+from neurokd.export.stages import Stage
+from neurokd.export.waterfall import scores
 
 
 def layer_rows(
@@ -15,16 +20,16 @@ def layer_rows(
     measured = {layer["name"]: layer for layer in activity["layers"]}
     rows = []
     for population in network.populations:
-        (connection,) = network.incoming(population.name)
+        incoming = network.incoming(population.name)
         scale, bias = scales[population.name], population.bias
         rows.append({
             "name": population.name,
-            "kind": connection.kind,
+            "kind": " and ".join(dict.fromkeys(connection.kind for connection in incoming)),
             "shape": list(population.shape),
             "neurons": population.size,
             "synapses": measured[population.name]["synapses"],
-            "weight_min": int(connection.weight.min()),
-            "weight_max": int(connection.weight.max()),
+            "weight_min": min(int(connection.weight.min()) for connection in incoming),
+            "weight_max": max(int(connection.weight.max()) for connection in incoming),
             "threshold": int(population.threshold.max()),
             "threshold_min": int(population.threshold.min()),
             "bias_min": 0 if bias is None else int(bias.min()),
@@ -33,6 +38,7 @@ def layer_rows(
             "decay_v": population.decay_v,
             "scale": scale.scale,
             "scale_limited_by": scale.limited_by,
+            "clip": scale.clip,
             "clipped_fraction": scale.clipped_fraction,
             "saturated": int(saturated.get(population.name, 0)),
             "firing_rate": measured[population.name]["firing_rate"],
@@ -42,35 +48,27 @@ def layer_rows(
     return rows
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Test accuracy of the float network, called `network`, and of the integers, and the share of equal predictions.
-
-    The accuracies are None where the samples, called `inputs`, have no labels.
-    """
-
-    network: str
-    float_accuracy: float | None
-    quantised: float | None
-    agreement: float
-    samples: int
-    inputs: str = "the images"
-
-
 def waterfall_rows(
-    teacher: dict[str, Any] | None, test: int, scores: Scores, lava: dict[str, Any]
+    teacher: dict[str, Any] | None,
+    test: int,
+    stages: Sequence[Stage],
+    labels: npt.NDArray[np.int64] | None,
+    lava: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """Teacher, float network, integers, Lava: accuracy and how many images each one saw, the teacher `test` of them."""
-    note = f"same prediction as the {scores.network} on {scores.agreement:.2%} of {scores.inputs}"
-    rows: list[dict[str, Any]] = []
+    """Teacher, float network, every form on its way, integers, Lava: accuracy and how many images each one saw.
+
+    The teacher saw `test` of them. `agreement` is the share of images with the prediction of the first of `stages`.
+    """
+    rows = scores(stages, labels)
     if teacher is not None:
-        rows.append({"stage": "teacher", "accuracy": teacher["accuracy"], "samples": test, "note": teacher["model"]})
-    rows.append({
-        "stage": scores.network, "accuracy": scores.float_accuracy, "samples": scores.samples, "note": None,
-    })  # fmt: skip
-    rows.append({"stage": "quantised", "accuracy": scores.quantised, "samples": scores.samples, "note": note})
+        rows.insert(0, {
+            "stage": "teacher", "accuracy": teacher["accuracy"], "agreement": None, "samples": test,
+            "note": teacher["model"],
+        })  # fmt: skip
     if lava["status"] != "skipped":
         ours = lava["simulator_accuracy"]
         same = None if ours is None else f"the simulator on the same images: {ours:.2%}"
-        rows.append({"stage": "lava", "accuracy": lava["accuracy"], "samples": lava["samples"], "note": same})
+        rows.append({
+            "stage": "lava", "accuracy": lava["accuracy"], "agreement": None, "samples": lava["samples"], "note": same,
+        })  # fmt: skip
     return rows

@@ -12,7 +12,7 @@ from neurokd.data.dataset import load_dataset
 from neurokd.data.images import ImageSet
 from neurokd.data.splits import stratified
 from neurokd.errors import NeurokdError
-from neurokd.export.artefact import CALIBRATION_SAMPLES
+from neurokd.export.opened import CALIBRATION_SAMPLES
 from neurokd.inputs import Encoding
 from neurokd.recipe import load_recipe
 

@@ -19,7 +19,7 @@ from neurokd.export.scale import choose_scale
 from neurokd.export.validate import INPUT
 from neurokd.inputs import PIXELS, Encoding
 
-__all__ = ["LayerScale", "Quantized", "encoding_of", "quantize", "quantize_populations"]
+__all__ = ["LayerScale", "Quantized", "assemble", "encoding_of", "quantize"]
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,19 @@ def quantize(
     """
     timesteps, encoding = int(graph.metadata["timesteps"]), encoding_of(graph)
     found = float_populations(graph, float(graph.metadata["dt"]), encoding)
-    return quantize_populations(found, encoding, timesteps, clip=clip, bits=bits, labels=labels)
-
-
-def quantize_populations(
-    found: Sequence[FloatPopulation],
-    encoding: Encoding,
-    timesteps: int,
-    *,
-    clip: float | Mapping[str, float] = 1.0,
-    bits: int = 8,
-    labels: tuple[str, ...] = (),
-) -> Quantized:
-    """Quantise populations in the order in which they run, the last of them the read-out; see `quantize`."""
     clips = _clips(clip, found)
     scales = [choose_scale(one, clips[one.name], bits, timesteps) for one in found]
+    return assemble(found, scales, encoding, timesteps, labels)
+
+
+def assemble(
+    found: Sequence[FloatPopulation],
+    scales: Sequence[LayerScale],
+    encoding: Encoding,
+    timesteps: int,
+    labels: tuple[str, ...] = (),
+) -> Quantized:
+    """Round every population at its scale, which must fit the chip (`choose_scale`), and connect them."""
     populations: list[Population] = []
     connections: list[Connection] = []
     for one, scale in zip(found, scales, strict=True):
@@ -105,7 +103,7 @@ def _widened(image: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _past_the_plane(
-    connections: list[Connection], scales: list[LayerScale], image: tuple[int, ...]
+    connections: list[Connection], scales: Sequence[LayerScale], image: tuple[int, ...]
 ) -> list[Connection]:
     """Let the populations that read the input without the constant plane pass it by."""
     without = {scale.name for scale in scales if not scale.plane}

@@ -13,12 +13,20 @@ def export(
     run: Annotated[
         str | None, typer.Argument(metavar="[RUN|MODEL.nir]", help="What to export; default the newest run in runs/.")
     ] = None,
-    target: Annotated[Literal["loihi2", "onnx"], typer.Option(help="The chip, or ONNX graphs beside it.")] = "loihi2",
+    target: Annotated[
+        Literal["loihi2", "loihi2-microcode", "lava-cpu", "onnx"], typer.Option(help="What is to run it; see check.")
+    ] = "loihi2",
     samples: Annotated[int | None, typer.Option(min=1, help="Test images to verify with; default all.")] = None,
     lava: Annotated[Literal["auto", "require", "off"], typer.Option(help="Verify with Lava if installed.")] = "auto",
     lava_samples: Annotated[int, typer.Option(min=1, help="Test images that Lava repeats.")] = 200,
     lava_fast: Annotated[bool, typer.Option("--lava-fast", help="Im2col convolution in Lava, same integers.")] = False,
     lava_timeout: Annotated[float, typer.Option(min=1.0, help="Seconds before Lava is stopped.")] = 1800.0,
+    scale_search: Annotated[
+        Literal["min-max", "percentile", "mse", "best"], typer.Option(help="How weights are clipped; best tries all.")
+    ] = "best",
+    weight_bits: Annotated[int, typer.Option(min=2, max=8, help="Bits of a weight.")] = 8,
+    input_bits: Annotated[int | None, typer.Option(min=6, max=8, help="Bits of a pixel; default the best.")] = None,
+    per_channel: Annotated[bool, typer.Option("--per-channel", help="A scale and a threshold per channel.")] = False,
     calibrate: Annotated[str | None, typer.Option(help="MODEL.nir: a data set, or a recipe that names one.")] = None,
     dt: Annotated[float | None, typer.Option(help="MODEL.nir: seconds per step; default those in the file.")] = None,
     timesteps: Annotated[int | None, typer.Option(help="MODEL.nir: steps; default those in the file.")] = None,
@@ -28,10 +36,18 @@ def export(
 ) -> None:
     """Fold, quantise, write network.net, verify it neuron by neuron; exit 1 on one differing spike."""
     from neurokd.export.bundle import ExportOptions, export_run
+    from neurokd.export.scale_search import ScaleOptions
     from neurokd.export.witness import Witness
     from neurokd.runs import find_run
 
-    options = ExportOptions(samples, Witness(lava, lava_samples, lava_fast, lava_timeout), data_root)
+    scales = ScaleOptions(scale_search, weight_bits, input_bits, per_channel)
+    options = ExportOptions(
+        samples,
+        Witness(lava, lava_samples, lava_fast, lava_timeout),
+        data_root,
+        scales,
+        "loihi2" if target == "onnx" else target,
+    )
     if run is not None and run.lower().endswith(".nir"):
         from neurokd.cli.export_nir import export_file
         from neurokd.export.bundle_nir import NirOptions
@@ -68,7 +84,12 @@ def show_manifest(path: Path, manifest: dict[str, Any]) -> None:
 
     out = console()
     out.print(_waterfall(path, manifest))
+    if manifest["first_loss"]:
+        out.print(_first_loss(manifest), markup=False)
+    out.print(_calibration(manifest["calibration"]), markup=False)
     out.print(_layers(manifest))
+    for note in manifest["notes"]:
+        out.print(f"note: {note}", markup=False)
     check = manifest["verification"]["lava"]
     if check["status"] == "skipped":
         out.print(f"not verified on Lava: {check['reason']}", markup=False)
@@ -85,13 +106,34 @@ def _waterfall(path: Path, manifest: dict[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table("stage", title=f"{path / manifest['network']} for {manifest['target']}, T = {manifest['timesteps']}")
-    for column in ("accuracy", "images"):
+    for column in ("accuracy", "agreement", "images"):
         table.add_column(column, justify="right")
     table.add_column("note")
     for row in manifest["waterfall"]:
-        accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.2%}"  # of inputs without labels
-        table.add_row(row["stage"], accuracy, f"{row['samples']:,}", row["note"] or "")
+        shares = ("-" if row[key] is None else f"{row[key]:.2%}" for key in ("accuracy", "agreement"))
+        table.add_row(row["stage"], *shares, f"{row['samples']:,}", row["note"] or "")
     return table
+
+
+def _first_loss(manifest: dict[str, Any]) -> str:
+    """The first stage that loses accuracy, and its layers."""
+    loss = manifest["first_loss"]
+    layers = ", ".join(f"{layer['name']} {layer['error']:.2%}" for layer in loss["layers"])
+    return (
+        f"first loss: '{loss['stage']}' loses {loss['points']:.2f} points; error of the firing rates by layer: "
+        f"{layers}; most of it begins in {loss['starts_at']}"
+    )
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    """What was chosen."""
+    chosen = (
+        f"scales: {calibration['method']}, weights of {calibration['weight_bits']} bits, "
+        f"inputs of {calibration['input_bits']}, rounding {calibration['rounding']}"
+    )
+    if not calibration["candidates"]:
+        return f"{chosen}; calibration: {calibration['part']}"
+    return f"{chosen}, the best of {len(calibration['candidates'])} on {calibration['samples']} training images"
 
 
 def _layers(manifest: dict[str, Any]) -> Any:

@@ -46,10 +46,17 @@ def test_with_data_the_manifest_has_accuracies(digits: Path) -> None:
     folder = digits.parent / "model-export"
     assert {path.name for path in folder.iterdir()} == {"network.net", "network.nir", "manifest.json"}
     assert json.loads((folder / "manifest.json").read_text()) == json.loads(json.dumps(manifest))
-    assert [(row["stage"], row["samples"]) for row in manifest["waterfall"]] == [("float graph", 50), ("quantised", 50)]
-    assert all(0.0 <= row["accuracy"] <= 1.0 for row in manifest["waterfall"])
+    stages = [row["stage"] for row in manifest["waterfall"] if row["stage"] != "input rounded"]
+    assert stages == ["float graph", "pooling folded", "weights rounded", "neurons rounded", "quantised"]
+    assert all(0.0 <= row["accuracy"] <= 1.0 and row["samples"] == 50 for row in manifest["waterfall"])
+    assert manifest["waterfall"][0]["agreement"] == manifest["waterfall"][1]["agreement"] == 1.0
     assert len(manifest["accuracy_per_step"]) == manifest["timesteps"] == 5
-    assert manifest["calibration"]["samples"] == 512 and set(manifest["calibration"]["agreement"]) >= {"1.0", "0.7"}
+    calibration = manifest["calibration"]
+    assert (calibration["samples"], calibration["search"], calibration["weight_bits"]) == (512, "best", 8)
+    tried = {(one["method"], one["input_bits"]) for one in calibration["candidates"]}
+    assert tried >= {(rule, bits) for rule in ("min-max", "percentile", "mse") for bits in (6, 7, 8)}
+    errors = [one["logit_error"] for one in calibration["candidates"]]
+    assert errors == sorted(errors) and set(calibration["clip"]) == {row["name"] for row in manifest["layers"]}
     assert manifest["source"]["file"] == "model.nir"
     network = read_network(folder / "network.net")
     assert network.input.shape == (1, 16, 16) and network.labels == tuple("0123456789")
@@ -60,10 +67,27 @@ def test_without_data_the_inputs_are_random(digits: Path, tmp_path: Path) -> Non
     options = NirOptions(out=tmp_path / "out", timesteps=3, export=WITHOUT_LAVA)
     manifest = export_nir(digits, options)
     assert manifest["timesteps"] == 3 and manifest["accuracy_per_step"] == []
-    assert [row["accuracy"] for row in manifest["waterfall"]] == [None, None]
-    assert manifest["waterfall"][1]["note"].endswith("of random inputs")
-    assert "random" in manifest["calibration"]["part"] and manifest["calibration"]["clip"] == 1.0
+    assert {row["accuracy"] for row in manifest["waterfall"]} == {None}
+    assert manifest["waterfall"][-1]["stage"] == "quantised" and 0.0 <= manifest["waterfall"][-1]["agreement"] <= 1.0
+    calibration = manifest["calibration"]
+    assert "random" in calibration["part"] and calibration["rounding"] == "nearest"
+    assert set(calibration["clip"].values()) == {1.0} and calibration["candidates"] == []
     assert export_nir(digits, options)["sha256"] == manifest["sha256"]  # again, over the first one
+
+
+def test_the_scales_are_those_that_are_asked_for(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--scale-search", "mse", "--weight-bits", "4", "--input-bits", "7", "--per-channel"]
+    command = ["export", str(digits), "--calibrate", "digits", "--lava", "off", "--samples", "20", "--json", *asked]
+    assert neurokd(command) == 0
+    manifest = json.loads(capsys.readouterr().out)
+    assert (manifest["input"]["maximum"], manifest["input"]["shift"]) == (127, 1)
+    calibration = manifest["calibration"]
+    assert [(one["method"], one["input_bits"]) for one in calibration["candidates"]] == [("mse", 7)]
+    assert calibration["weight_bits"] == 4 and calibration["per_channel"] is True
+    network = read_network(digits.parent / "model-export" / "network.net")
+    assert network.input.shift == 1 and network.populations[0].threshold.shape == (30,)
+    assert len(np.unique(network.connections[0].weight)) <= 15  # what 4 bits with a sign can tell apart
+    assert any("thresholds differ" in note for note in manifest["notes"])
 
 
 def test_the_command_prints_tables_and_names_wrong_options(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
