@@ -40,8 +40,9 @@ def simulate(
         record: "spikes" keeps every spike `[T, B, *shape]`; "counts" keeps only their sum over
             the samples, so that memory does not grow with B.
         state: also keep u and v of every population after every step.
-        pipelined: the chip's own timing: every connection delivers one step later, as without the relays
-            that align branches, and biases integrate from step 0 on. Step t of the trace is then a step of the chip, not of a sample.
+        pipelined: the chip's own timing: every connection delivers one step later, biases
+            integrate from step 0 on. Step t of the trace is then a step of the chip, not of a sample. There
+            are no relays: the branches of a graph arrive as early as they can.
         batch_size: samples computed at once, at most; it changes speed and memory, never a result.
 
     Returns a `Trace` with backend "integer"; its `info` has "pipelined", "static_input" (T was 1)
