@@ -9,7 +9,8 @@ from neurokd.report.numbers import percent, points, whole
 from neurokd.report.waterfall import WaterfallStage
 
 WIDTH, HEIGHT = 480.0, 300.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 472.0, 26.0, 244.0
+LEFT, MARGIN, TOP, BOTTOM = 46.0, 8.0, 26.0, 244.0
+FEW, WIDE = 4, 1016.0  # more stages than a few take the width of the page
 LABELS = {"teacher": "teacher", "float student": "float student", "quantised": "quantised", "lava": "Lava"}
 
 
@@ -20,19 +21,25 @@ def waterfall_chart(stages: tuple[WaterfallStage, ...]) -> Markup:
         return Markup("")
     marks = [mark for mark in svg.ticks(min(bounds), max(bounds), 5) if mark <= 1.0 + 1e-9]
     low, high = marks[0], max(marks[-1], *bounds)
-    slot = (RIGHT - LEFT) / len(stages)
-    parts = [_grid(mark, svg.place(mark, low, high, BOTTOM, TOP), marks[1] - marks[0]) for mark in marks]
+    width = WIDE if is_wide(stages) else WIDTH
+    slot = (width - MARGIN - LEFT) / len(stages)
+    parts = [_grid(mark, svg.place(mark, low, high, BOTTOM, TOP), marks[1] - marks[0], width) for mark in marks]
     parts += [_stage(stage, LEFT + slot * index, slot, low, high) for index, stage in enumerate(stages)]
     for index, (before, after) in enumerate(pairwise(stages), start=1):
         if before.accuracy is not None and after.accuracy is not None:
             heights = [svg.place(a, low, high, BOTTOM, TOP) for a in (before.accuracy, after.accuracy)]
             parts.append(_step(after, LEFT + slot * index, slot, heights[0], heights[1]))
-    return svg.figure(parts, WIDTH, HEIGHT, "Accuracy at every stage from the teacher to Lava")
+    return svg.figure(parts, width, HEIGHT, "Accuracy at every stage from the teacher to Lava")
 
 
-def _grid(mark: float, y: float, step: float) -> Markup:
+def is_wide(stages: tuple[WaterfallStage, ...]) -> bool:
+    """Whether the chart takes the width of the page."""
+    return len(stages) > FEW
+
+
+def _grid(mark: float, y: float, step: float, width: float) -> Markup:
     label = f"{100 * mark:.{1 if step < 0.0099 else 0}f}"
-    return svg.group([svg.line(LEFT, y, RIGHT, y, "grid"), svg.text(label, LEFT - 8, y + 4, "axis", "end")])
+    return svg.group([svg.line(LEFT, y, width - MARGIN, y, "grid"), svg.text(label, LEFT - 8, y + 4, "axis", "end")])
 
 
 def _stage(stage: WaterfallStage, x: float, slot: float, low: float, high: float) -> Markup:

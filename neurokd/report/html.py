@@ -10,7 +10,7 @@ from neurokd.report import numbers
 from neurokd.report.chart_bars import bar_chart, share_bar
 from neurokd.report.chart_energy import energy_chart
 from neurokd.report.chart_lines import Frame, Series, line_chart
-from neurokd.report.chart_waterfall import LABELS, waterfall_chart
+from neurokd.report.chart_waterfall import LABELS, is_wide, waterfall_chart
 from neurokd.report.curves import Curve
 from neurokd.report.summary import Summary
 from neurokd.report.verdict import lava_name, spikes_of
@@ -47,6 +47,7 @@ def to_html(summary: Summary) -> str:
         mark=_MARKS[summary.verdict.status],
         css=Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # ours, not the run's
         charts=_charts(summary),
+        wide=is_wide(summary.waterfall),
         glossary=glossary(),
     )
 

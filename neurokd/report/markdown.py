@@ -5,7 +5,7 @@ import re
 from neurokd.report.chart_waterfall import LABELS
 from neurokd.report.markdown_tables import plain, table
 from neurokd.report.numbers import big, energy, percent, points, shape, whole
-from neurokd.report.schema import Manifest
+from neurokd.report.schema import FirstLoss, Manifest
 from neurokd.report.summary import Summary
 from neurokd.report.waterfall import WaterfallStage
 
@@ -21,7 +21,11 @@ def to_markdown(summary: Summary) -> str:
         plain(summary.verdict.detail),
         "\n".join(f"- {plain(tile.name)}: **{plain(tile.figure)}** ({plain(tile.note)})" for tile in summary.tiles),
         "## Accuracy",
-        table(("stage", "accuracy", "drop", "samples", "95 % interval", "note"), map(_stage_row, summary.waterfall)),
+        table(
+            ("stage", "accuracy", "drop", "agreement", "samples", "95 % interval", "note"),
+            map(_stage_row, summary.waterfall),
+        ),
+        _first_loss(manifest.first_loss) if manifest and manifest.first_loss else "",
         _steps(summary),
         "## Layers",
         _layers(summary, manifest) if manifest else "Not exported yet.",
@@ -42,10 +46,22 @@ def to_markdown(summary: Summary) -> str:
 def _stage_row(stage: WaterfallStage) -> tuple[str, ...]:
     name = LABELS.get(stage.stage, stage.stage)
     if stage.accuracy is None or stage.samples is None or stage.low is None or stage.high is None:
-        return name, "not run", "", "", "", stage.note or ""
+        return name, "not run", "", "", "", "", stage.note or ""
     drop = "" if stage.drop is None else points(stage.drop, stage.samples)
     interval = f"{percent(stage.low, stage.samples)} to {percent(stage.high, stage.samples)}"
-    return name, percent(stage.accuracy, stage.samples), drop, whole(stage.samples), interval, stage.note or ""
+    agreement = "" if stage.agreement is None else percent(stage.agreement, stage.samples)
+    accuracy = percent(stage.accuracy, stage.samples)
+    return name, accuracy, drop, agreement, whole(stage.samples), interval, stage.note or ""
+
+
+def _first_loss(loss: FirstLoss) -> str:
+    rows = [(x.name, percent(x.before), percent(x.after), f"{100 * x.error:.2f} %") for x in loss.layers]
+    begins = f" Most of the error of the firing rates begins in {plain(loss.starts_at)}." if loss.starts_at else ""
+    sentence = (
+        f"The first stage that loses more than 0.2 points to the one before is {plain(loss.stage)}: {loss.points:.2f}."
+    )
+    head = ("layer", "firing rate before", "after", "error of its neurons")
+    return f"{sentence}{begins}\n\n" + table(head, rows)
 
 
 def _steps(summary: Summary) -> str:

@@ -2,6 +2,7 @@
 
 from neurokd.report.data import RunData
 from neurokd.report.numbers import duration, moment, percent, whole
+from neurokd.report.schema import Calibration
 
 Rows = tuple[tuple[str, str], ...]
 MISSING = "not recorded"
@@ -52,8 +53,8 @@ def provenance_rows(run: RunData) -> Rows:
         ("SHA-256 of the file", same.get(run.artefact_sha256, f"DIFFERS: {run.artefact_sha256}")),
     ]
     if manifest.calibration:
-        clip, samples = manifest.calibration.clip, whole(manifest.calibration.samples)
-        rows.append(("weights kept", f"up to {clip:g} of the largest, chosen on {samples} training samples"))
+        rows.append(("weights kept", _kept(manifest.calibration)))
+        rows += _scales(manifest.calibration)
     lava = manifest.verification.lava
     if lava and lava.versions:
         versions = ", ".join(f"{name} {version}" for name, version in lava.versions.items())
@@ -61,6 +62,20 @@ def provenance_rows(run: RunData) -> Rows:
     if lava and lava.wall_s is not None:
         rows.append(("Lava's running time", duration(lava.wall_s)))
     return tuple(rows)
+
+
+def _kept(calibration: Calibration) -> str:
+    clips = list(calibration.clip.values()) if isinstance(calibration.clip, dict) else [calibration.clip]
+    span = f"{min(clips):g}" if min(clips) == max(clips) else f"{min(clips):g} to {max(clips):g}, by layer,"
+    return f"up to {span} of the largest, chosen on {whole(calibration.samples)} training samples"
+
+
+def _scales(calibration: Calibration) -> list[tuple[str, str]]:
+    if calibration.method is None:
+        return []
+    each = ", a scale per channel" if calibration.per_channel else ""
+    bits = f"weights of {calibration.weight_bits} bits, inputs of {calibration.input_bits}"
+    return [("scales", f"{calibration.method}, {bits}, rounding {calibration.rounding}{each}")]
 
 
 def _fingerprints(fingerprint: str | dict[str, str] | None) -> list[tuple[str, str]]:

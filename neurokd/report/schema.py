@@ -109,12 +109,32 @@ class Layer(Part):
 
 
 class Stage(Part):
-    """One stage of the accuracy waterfall."""
+    """One stage of the accuracy waterfall; `agreement` is the share of samples predicted as by the float student."""
 
     stage: str
     accuracy: Share
+    agreement: Share | None = None
     samples: Annotated[int, Field(ge=1)]
     note: str | None = None
+
+
+class LayerChange(Part):
+    """Firing rates of a layer before and after a stage, and their error over its neurons."""
+
+    name: str
+    before: Amount
+    after: Amount
+    error: Amount
+
+
+class FirstLoss(Part):
+    """The first stage that lost more than 0.2 points to the stage `before`, and the layer where that begins."""
+
+    stage: str
+    before: str
+    points: Amount
+    layers: tuple[LayerChange, ...] = ()
+    starts_at: str | None = None
 
 
 class ComparedLayer(Part):
@@ -181,10 +201,15 @@ class Activity(Part):
 
 
 class Calibration(Part):
-    """How the clipping of the weights was chosen."""
+    """How the scales were chosen; `clip` is one for all layers in manifests of old, by layer since."""
 
     samples: Count
-    clip: Share
+    clip: Share | dict[str, Share]
+    method: str | None = None
+    weight_bits: Count | None = None
+    input_bits: Count | None = None
+    rounding: str | None = None
+    per_channel: bool = False
 
 
 class Energy(Part):
@@ -218,6 +243,7 @@ class Manifest(Part):
     input: NetworkInput
     layers: tuple[Layer, ...]
     waterfall: tuple[Stage, ...] = ()
+    first_loss: FirstLoss | None = None
     accuracy_per_step: tuple[Share, ...] = ()
     verification: Verification = Verification()
     activity: Activity | None = None

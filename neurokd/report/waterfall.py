@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 from neurokd.report.numbers import wilson
-from neurokd.report.schema import LayerActivity, Manifest, Result
+from neurokd.report.schema import LayerActivity, Manifest, Result, Stage
 
 
 @dataclass(frozen=True)
 class WaterfallStage:
     """One stage of the waterfall; `drop` is to the stage before, None where the samples are not the same number.
 
-    `accuracy` is None for a stage that was not run; `note` then says why.
+    `accuracy` is None for a stage that was not run; `note` then says why. `agreement` is the share of samples that
+    are predicted as by the float student.
     """
 
     stage: str
@@ -20,6 +21,7 @@ class WaterfallStage:
     high: float | None
     drop: float | None
     note: str | None
+    agreement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,18 @@ class Totals:
 
 def waterfall(result: Result, manifest: Manifest | None) -> tuple[WaterfallStage, ...]:
     """The stages of the manifest, or those that training alone knows; a missing stage says why it is missing."""
-    known: list[tuple[str, float, int, str | None]] = []
-    if manifest and manifest.waterfall:
-        known = [(stage.stage, stage.accuracy, stage.samples, stage.note) for stage in manifest.waterfall]
-    elif result.data.test:
+    known: list[Stage] = list(manifest.waterfall) if manifest else []
+    if not known and result.data.test:
         if result.teacher:
-            known.append(("teacher", result.teacher.accuracy, result.data.test, None))
-        known.append(("float student", result.student.accuracy, result.data.test, None))
+            known.append(Stage(stage="teacher", accuracy=result.teacher.accuracy, samples=result.data.test))
+        known.append(Stage(stage="float student", accuracy=result.student.accuracy, samples=result.data.test))
     stages: list[WaterfallStage] = []
-    before: tuple[float, int] | None = None
-    for stage, accuracy, samples, note in known:
-        drop = accuracy - before[0] if before and before[1] == samples else None
-        stages.append(WaterfallStage(stage, accuracy, samples, *wilson(accuracy, samples), drop, note))
-        before = (accuracy, samples)
+    before: Stage | None = None
+    for one in known:
+        drop = one.accuracy - before.accuracy if before and before.samples == one.samples else None
+        interval = wilson(one.accuracy, one.samples)
+        stages.append(WaterfallStage(one.stage, one.accuracy, one.samples, *interval, drop, one.note, one.agreement))
+        before = one
     names = {stage.stage for stage in stages}
     missing = (("quantised", _why_no_export(manifest)), ("lava", _why_no_lava(manifest)))
     absent = (WaterfallStage(name, None, None, None, None, None, why) for name, why in missing if name not in names)
