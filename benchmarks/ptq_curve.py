@@ -105,13 +105,13 @@ def measure(run: Run, row: dict[str, Any], arguments: argparse.Namespace) -> Non
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """One row for each run."""
-    bits = [count for count in BITS if all(str(count) in row for row in rows.values())]
+    bits = [count for count in BITS if any(str(count) in row for row in rows.values())]
     head = ["run", "float", "nearest", "agreement", *(f"{count} bits" for count in bits), "agreement", "input bits"]
     lines = [head, ["---"] * len(head)]
     for name, row in rows.items():
         best = row[str(bits[0])]
         cells = [_lost(row, row["nearest"]), f"{row['nearest']['agreement']:.2%}"]
-        cells += [_lost(row, row[str(count)]) for count in bits]
+        cells += [_lost(row, row[str(count)]) if str(count) in row else "" for count in bits]
         lines.append([name, f"{row['float']:.2%}", *cells, f"{best['agreement']:.2%}", str(best["input_bits"])])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

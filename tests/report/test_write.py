@@ -166,3 +166,54 @@ def test_a_run_of_one_step_one_epoch_and_no_spikes_is_drawn(make_run: Callable[.
     html = page(folder)
     assert not re.search(r"\b(nan|inf)\b", html, flags=re.I)
     assert "Nothing to draw: every estimate is zero." in html
+
+
+def _every_form(manifest: dict[str, Any]) -> None:
+    """A manifest with the forms between float and integers, and the first loss among them."""
+    teacher, student, quantised, lava = manifest["waterfall"]
+    forms = [
+        {
+            "stage": name,
+            "accuracy": 0.97778 - lost,
+            "agreement": 1.0 - lost,
+            "samples": student["samples"],
+            "note": None,
+        }
+        for name, lost in (("pooling folded", 0.0), ("weights rounded", 0.005), ("neurons rounded", 0.005))
+    ]
+    manifest["waterfall"] = [teacher, student | {"agreement": 1.0}, *forms, quantised | {"agreement": 0.99}, lava]
+    change = {"before": 0.125, "after": 0.25}
+    manifest["first_loss"] = {
+        "stage": "weights rounded", "before": "pooling folded", "points": 0.5, "starts_at": "conv2",
+        "layers": [{"name": "conv1", **change, "error": 0.01}, {"name": "conv2", **change, "error": 0.345}],
+    }  # fmt: skip
+    manifest["calibration"] = {
+        "samples": 512, "clip": {"conv1": 0.9, "conv2": 1.0}, "method": "mse", "weight_bits": 8, "input_bits": 7,
+        "rounding": "compensated", "per_channel": True,
+    }  # fmt: skip
+
+
+def test_every_form_between_float_and_integers_is_drawn(make_run: Callable[..., Path]) -> None:
+    written = write_report(make_run(edit_manifest=_every_form))
+    html = written.html.read_text(encoding="utf-8").replace("\u202f", " ")
+    assert 'viewBox="0 0 1016 300"' in html and "weights rounded" in html and ">Agreement<" in html
+    assert "Most of the error of the firing rates begins in conv2." in html and "34.50 %" in html
+    stages = {stage.stage: stage for stage in written.summary.waterfall}
+    assert stages["weights rounded"].agreement == pytest.approx(0.995)
+    assert stages["neurons rounded"].drop == 0.0
+    markdown = written.markdown.read_text(encoding="utf-8")
+    assert "weights rounded: 0.50. Most of the error of the firing rates begins in conv2." in markdown
+    provenance = dict(written.summary.provenance)
+    assert provenance["scales"] == "mse, weights of 8 bits, inputs of 7, rounding compensated, a scale per channel"
+    assert provenance["weights kept"].startswith("up to 0.9 to 1, by layer, of the largest")
+
+
+def test_without_a_loss_the_report_says_so(make_run: Callable[..., Path]) -> None:
+    html = page(make_run(edit_manifest=lambda manifest: (_every_form(manifest), manifest.update(first_loss=None))[1]))
+    assert "No stage loses more than 0.2 points of accuracy" in html and "begins in conv2" not in html
+
+
+def test_manifests_of_old_are_drawn_as_they_were(sample_run: Path) -> None:
+    html = page(sample_run)
+    assert "Agreement" not in html and "Where a loss begins" not in html and 'viewBox="0 0 480 300"' in html
+    assert dict(summarise(load(sample_run)).provenance)["weights kept"].startswith("up to 0.9 of the largest")
