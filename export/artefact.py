@@ -26,12 +26,15 @@ from neurokd.runs import environment, now
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """`samples`: test images for every stage (None: all); `lava`: how the witness is asked; `scales`: what is tried."""
+    """`samples`: test images for every stage (None: all); `lava`: how the witness is asked.
+
+    `scales`: what is tried, None what `ScaleOptions` has by default.
+    """
 
     samples: int | None = None
     lava: Witness = field(default_factory=Witness)
     data_root: Path | None = None
-    scales: ScaleOptions = field(default_factory=ScaleOptions)
+    scales: ScaleOptions | None = None
     target: str = "loihi2"
 
 

@@ -2,14 +2,19 @@
 
 from typing import Any
 
+import nir
+
+from neurokd.errors import NeurokdError
 from neurokd.export.artefact import ExportOptions, Reference, first_images, measure, write_networks
-from neurokd.export.calibrate import calibrate, float_logits
+from neurokd.export.calibrate import Calibration, calibrate, float_logits
 from neurokd.export.contract import require
 from neurokd.export.forms import float_forms
 from neurokd.export.layers_of_torch import layers_of_torch
-from neurokd.export.opened import open_run
+from neurokd.export.opened import OpenedRun, open_run
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
+from neurokd.export.qat import trained_integers, was_begun
 from neurokd.export.quantize import encoding_of
+from neurokd.export.scale_search import ScaleOptions
 from neurokd.export.stages import of_graph, of_student
 from neurokd.export.target import find_target
 from neurokd.files import atomic_folder, write_json
@@ -21,17 +26,16 @@ __all__ = ["ExportOptions", "export_run"]
 def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]:
     """Export the student of a finished run into `RUN/export` and return the manifest.
 
-    Raises NeurokdError for a run that is unfinished, data that changed since training, or a layer
-    that cannot be lowered or run on the target. A mismatch with Lava does not raise: it stands in the manifest.
+    Where training in integers was begun (`RUN/qat`), these integers are exported, and no scales are searched.
+    Raises NeurokdError for a run that is unfinished, data that changed since training, or a layer that cannot be
+    lowered or run on the target. A mismatch with Lava does not raise: it stands in the manifest.
     """
     options = options or ExportOptions()
     opened = open_run(run, options.data_root)
     notes = require(layers_of_torch(opened.student.net, opened.dataset.shape)[0], find_target(options.target))
     folded = fold_average_pooling(opened.graph)
-    training, test = opened.calibration_images(), first_images(opened.dataset.test, options.samples)
-    calibration = calibrate(
-        folded, float_logits(opened.student, training), training, opened.dataset.classes, options.scales
-    )
+    test = first_images(opened.dataset.test, options.samples)
+    calibration = _calibration(opened, folded, options.scales)
     stages = (
         of_student("float student", opened.student, test),
         of_graph("batch norm folded", opened.graph, test, encoding_of(folded), "the NIR graph in network.nir"),
@@ -44,3 +48,16 @@ def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]
         manifest = measure(network, folder, calibration, reference, options) | {"notes": notes}
         write_json(folder / "manifest.json", manifest)
     return manifest
+
+
+def _calibration(opened: OpenedRun, folded: nir.NIRGraph, scales: ScaleOptions | None) -> Calibration:
+    """The integers that were trained or, where there are none, the quantisation of the student that loses least."""
+    if not was_begun(opened.run):
+        training = opened.calibration_images()
+        return calibrate(folded, float_logits(opened.student, training), training, opened.dataset.classes, scales)
+    if scales is not None:
+        raise NeurokdError(
+            f"run '{opened.run.path}': was trained in integers, which fixed its bits and scales; export it without "
+            f"options for them, or delete '{opened.run.qat.path}'"
+        )
+    return trained_integers(opened)

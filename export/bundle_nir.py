@@ -103,9 +103,11 @@ def _image(graph: nir.NIRGraph) -> tuple[int, int, int]:
     return int(channels), int(height), int(width)
 
 
-def _calibrate(graph: nir.NIRGraph, folded: nir.NIRGraph, data: NirData, scales: ScaleOptions) -> Calibration:
+def _calibrate(
+    graph: nir.NIRGraph, folded: nir.NIRGraph, data: NirData, scales: ScaleOptions | None
+) -> Calibration:
     if data.train is None:
-        return uncalibrated(folded, data.labels, scales)
+        return uncalibrated(folded, data.labels, scales or ScaleOptions())
     return calibrate(folded, _answers(graph, data.train, data), data.train, data.labels, scales)
 
 

@@ -1,7 +1,7 @@
 """Choose how a float graph is quantised on training images, by what the float network answers to them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import nir
 import numpy as np
@@ -19,12 +19,16 @@ __all__ = ["Calibration", "FloatArray", "calibrate", "float_logits", "integer_lo
 
 @dataclass(frozen=True)
 class Calibration:
-    """The chosen candidate, all that were tried on `samples` training images, and what was asked for."""
+    """The chosen candidate, all that were tried on `samples` training images, and what was asked for.
+
+    `rounding` is how its integers came to be: "compensated" as the search does it, "nearest" without data, "trained".
+    """
 
     chosen: Candidate
     tried: tuple[Candidate, ...]
     samples: int
     options: ScaleOptions
+    rounding: Literal["compensated", "nearest", "trained"] = "compensated"
 
     @property
     def quantized(self) -> Quantized:
@@ -40,7 +44,7 @@ class Calibration:
             "method": self.chosen.method,
             "weight_bits": self.options.weight_bits,
             "input_bits": self.chosen.input_bits,
-            "rounding": "compensated" if self.samples else "nearest",
+            "rounding": self.rounding,
             "per_channel": self.options.per_channel,
             "clip": dict(self.chosen.clips),
             "candidates": [one.to_json() for one in self.tried],
@@ -71,7 +75,7 @@ def uncalibrated(graph: nir.NIRGraph, labels: tuple[str, ...], options: ScaleOpt
     quantized = quantize(graph, bits=options.weight_bits, labels=labels)
     populations = float_populations(graph, float(graph.metadata["dt"]), encoding_of(graph))
     clips = {one.name: 1.0 for one in populations}
-    return Calibration(Candidate("min-max", clips, graph, populations, quantized, 1.0, 0.0), (), 0, options)
+    return Calibration(Candidate("min-max", clips, graph, populations, quantized, 1.0, 0.0), (), 0, options, "nearest")
 
 
 @torch.no_grad()

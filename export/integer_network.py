@@ -1,7 +1,7 @@
 """A trainable network that computes with the integers of its own export (quantisation-aware training)."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from neurokd.export.euler import FloatArray
 from neurokd.export.float_populations import FloatPopulation
 from neurokd.export.integer_lif import integer_lif
 from neurokd.export.network import Connection, LoihiNetwork, Population
-from neurokd.export.quantize import LayerScale, Quantized, quantize_populations
+from neurokd.export.quantize import LayerScale, Quantized, assemble
+from neurokd.export.scale import within_limits
 from neurokd.export.validate import INPUT
 from neurokd.hardware.simulator import simulate
 from neurokd.inputs import Encoding
@@ -30,27 +32,23 @@ class IntegerNetwork(SpikingNetwork):
     which `width` is the reach. In evaluation mode the exported network runs on the simulator, so that what is
     validated is what the file computes, to the last image: the logits are float64 and without rounding.
 
-    Both take the images of the float network, `x = stored integer * unit`. `clips` are those of `quantize`; they
-    are saved with the weights. Thresholds and decays stay as they are.
+    Both take the images of the float network, `x = stored integer * unit`. `scales` are those of the start. They
+    stay, as thresholds and decays do: a scale gets smaller where new weights would exceed the chip, and only there.
     """
 
     def __init__(
         self,
         populations: Sequence[FloatPopulation],
+        scales: Sequence[LayerScale],
         encoding: Encoding,
         timesteps: int,
         *,
-        bits: int = 8,
-        clips: Mapping[str, float] | None = None,
         labels: tuple[str, ...] = (),
         width: float = 1.0,
     ) -> None:
         layers = nn.ModuleList(_Latent(population) for population in populations)
         super().__init__(layers, timesteps, TimeAxis(timesteps))
-        self.encoding, self.bits, self.labels, self.width = encoding, bits, labels, width
-        chosen = [1.0 if clips is None else clips.get(one.name, 1.0) for one in populations]
-        self.clips: torch.Tensor
-        self.register_buffer("clips", torch.tensor(chosen, dtype=torch.float64))
+        self.scales, self.encoding, self.labels, self.width = tuple(scales), encoding, labels, width
 
     def populations(self) -> list[FloatPopulation]:
         """The populations with the weights of now."""
@@ -59,10 +57,8 @@ class IntegerNetwork(SpikingNetwork):
     def quantized(self) -> Quantized:
         """The network that is exported with the weights of now."""
         found = self.populations()
-        clips = {one.name: float(clip) for one, clip in zip(found, self.clips.tolist(), strict=True)}
-        return quantize_populations(
-            found, self.encoding, self.timesteps, clip=clips, bits=self.bits, labels=self.labels
-        )
+        scales = [within_limits(one, scale, self.timesteps) for one, scale in zip(found, self.scales, strict=True)]
+        return assemble(found, scales, self.encoding, self.timesteps, self.labels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Images `[B, C, H, W]` or frames `[T, B, C, H, W]` to logits `[T, B, classes]`."""
@@ -95,32 +91,37 @@ class IntegerNetwork(SpikingNetwork):
 
 
 class _Latent(nn.Module):
-    """The trainable floats of one population: its weights times the largest input each gets, and its bias.
+    """The trainable floats of one population: weights and bias relative to its thresholds.
 
-    So the learning rate means the same in a layer that reads pixels as in one that reads spikes.
+    A weight is what its largest input does to a neuron. So the learning rate means the same in a layer that reads
+    pixels as in one that reads spikes, and in a channel with a scale of its own.
     """
 
     def __init__(self, population: FloatPopulation) -> None:
         super().__init__()
         self._fixed = population
+        threshold = np.array(1.0) if population.threshold is None else population.threshold
+        self._threshold = np.broadcast_to(threshold, len(population.bias))
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.tensor(one.weight * one.input_max, dtype=torch.float32)) for one in population.synapses
+            nn.Parameter(torch.tensor(one.weight * one.input_max / _rows(self._threshold, one.weight)).float())
+            for one in population.synapses
         )
-        self.bias = nn.Parameter(torch.tensor(population.bias, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.tensor(population.bias / self._threshold).float())
 
     def population(self) -> FloatPopulation:
         """The population of now, in float64."""
         synapses = tuple(
-            dataclasses.replace(one, weight=_float64(weight) / one.input_max)
+            dataclasses.replace(one, weight=_float64(weight) * _rows(self._threshold, one.weight) / one.input_max)
             for one, weight in zip(self._fixed.synapses, self.weights, strict=True)
         )
-        return dataclasses.replace(self._fixed, synapses=synapses, bias=_float64(self.bias))
+        return dataclasses.replace(self._fixed, synapses=synapses, bias=_float64(self.bias) * self._threshold)
 
     def weights_in(self, connections: Sequence[Connection], scale: LayerScale) -> list[tuple[Connection, torch.Tensor]]:
         """The connections with weights that are their integers and pass gradients to the floats."""
         found = []
         for one, latent, connection in zip(self._fixed.synapses, self.weights, connections, strict=True):
-            wanted = latent * (scale.scale / one.input_max)
+            factor = torch.from_numpy(_rows(self._threshold, one.weight) * (scale.scale / one.input_max))
+            wanted = latent * factor.float()
             integers = torch.from_numpy(connection.weight).float()
             missing = integers.numel() // len(integers) - wanted.numel() // len(wanted)
             if missing:  # the constant plane, which carries the bias: appended last
@@ -133,8 +134,14 @@ class _Latent(nn.Module):
         """The integer bias beside that of the plane, for `[B, *shape]`; gradients go to the whole bias."""
         rest = np.zeros(len(self.bias)) if population.bias is None else population.bias
         integers = torch.from_numpy(np.asarray(rest, np.float32))
-        passed: torch.Tensor = _Straight.apply(self.bias * scale.scale, integers)  # type: ignore[no-untyped-call]
+        wanted = self.bias * torch.from_numpy(self._threshold * scale.scale).float()
+        passed: torch.Tensor = _Straight.apply(wanted, integers)  # type: ignore[no-untyped-call]
         return passed.view(-1, *[1] * (len(population.shape) - 1))
+
+
+def _rows(values: FloatArray, like: FloatArray) -> FloatArray:
+    """`values` `[O]` for weights `[O, ...]`."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
 class _Straight(torch.autograd.Function):

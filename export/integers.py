@@ -20,7 +20,8 @@ class LayerScale:
 
     `clipped_fraction` of its weights lie outside the range of `bits` and are cut to it; `clip` is the largest
     weight that was to be kept, relative to the largest there is. `limited_by` names the limit that kept the scale
-    from being larger. `plane`: the coarse part of the bias goes into weights of a constant input (`bias_plane`).
+    from being larger. Weights are multiples of `step`. `plane`: the coarse part of the bias goes into weights of a
+    constant input (`bias_plane`).
     """
 
     name: str
@@ -30,46 +31,56 @@ class LayerScale:
     clip: float = 1.0
     bits: int = 8
     plane: bool = False
+    step: int = 2
 
 
-def weight_step(bits: int) -> int:
-    """The distance of two neighbouring integer weights of `bits` bits, 2 to 8: their range is that of 8 bits.
+def weight_step(bits: int, peak: float = WEIGHT_RANGE) -> int:
+    """The distance of two neighbouring integer weights of `bits` bits, 2 to 8, of which `peak` is the largest wanted.
+
+    The smallest power of two from 2 on at which the bits reach `peak`, so that a layer whose scale is limited by its
+    currents spends no levels on weights that it cannot have.
+
+    >>> [weight_step(bits) for bits in (8, 4, 2)], weight_step(4, peak=100.0)
+    ([2, 32, 128], 16)
+    """
+    step, steps = 2, levels(bits)
+    while step < 1 << (9 - bits) and step * steps < peak:
+        step *= 2
+    return step
+
+
+def levels(bits: int) -> int:
+    """How many steps a weight of `bits` bits, 2 to 8, can be away from 0; the range is symmetric.
 
     Raises NeurokdError for another number of bits.
 
-    >>> [weight_step(bits) for bits in (8, 4, 2)]
-    [2, 32, 128]
+    >>> [levels(bits) for bits in (8, 4, 2)]
+    [127, 7, 1]
     """
     if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 8:
         raise NeurokdError(f"bits: got {bits!r}, allowed are whole numbers from 2 to 8 for a weight")
-    return 1 << (9 - bits)
+    return (1 << (bits - 1)) - 1
 
 
-def largest_weight(bits: int) -> int:
-    """The largest magnitude of an integer weight of `bits` bits; the range is symmetric.
+def round_weights(wanted: FloatArray, bits: int = 8, step: int | None = None) -> IntArray:
+    """Round to the nearest multiple of `step` and cut at `levels(bits)` of them; ties go to even multiples.
 
-    >>> [largest_weight(bits) for bits in (8, 4, 2)]
-    [254, 224, 128]
-    """
-    return WEIGHT_RANGE - weight_step(bits)
-
-
-def round_weights(wanted: FloatArray, bits: int = 8) -> IntArray:
-    """The nearest multiple of `weight_step(bits)` within `largest_weight(bits)`; a tie goes to the even multiple.
+    `step` is `weight_step(bits)` unless given.
 
     >>> round_weights(np.array([-300.0, 0.9, 1.1, 17.0]), bits=8)
     array([-254,    0,    2,   16])
-    >>> round_weights(np.array([-300.0, 0.9, 1.1, 17.0]), bits=4)
-    array([-224,    0,    0,   32])
+    >>> round_weights(np.array([-300.0, 0.9, 1.1, 17.0]), bits=4, step=16)
+    array([-112,    0,    0,   16])
     """
-    step, largest = weight_step(bits), largest_weight(bits)
+    step = step or weight_step(bits)
+    largest = levels(bits) * step
     return np.clip(step * np.round(wanted / step), -largest, largest).astype(np.int64)
 
 
-def clipped_fraction(population: FloatPopulation, scale: float, bits: int) -> float:
+def clipped_fraction(population: FloatPopulation, scale: LayerScale) -> float:
     """The share of weights that `round_weights` cuts at this scale: beyond half a step above the largest."""
-    bound = largest_weight(bits) + weight_step(bits) / 2
-    outside = sum(int((np.abs(synapse.weight * scale) > bound).sum()) for synapse in population.synapses)
+    bound = (levels(scale.bits) + 0.5) * scale.step
+    outside = sum(int((np.abs(synapse.weight * scale.scale) > bound).sum()) for synapse in population.synapses)
     return outside / sum(synapse.weight.size for synapse in population.synapses)
 
 
@@ -79,7 +90,7 @@ def to_integers(population: FloatPopulation, scale: LayerScale) -> tuple[Populat
     With `scale.plane` the weights from the input have one more channel. Raises NeurokdError where a threshold
     becomes 0.
     """
-    weights = [round_weights(synapse.weight * scale.scale, scale.bits) for synapse in population.synapses]
+    weights = [round_weights(synapse.weight * scale.scale, scale.bits, scale.step) for synapse in population.synapses]
     bias: IntArray = np.round(population.bias * scale.scale).astype(np.int64)
     if scale.plane:
         weights, bias = _with_plane(population, weights, bias)

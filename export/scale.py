@@ -8,7 +8,7 @@ from neurokd.errors import NeurokdError
 from neurokd.export.bias_plane import CONSTANT
 from neurokd.export.euler import FloatArray
 from neurokd.export.float_populations import FloatPopulation
-from neurokd.export.integers import LayerScale, clipped_fraction, largest_weight, to_integers
+from neurokd.export.integers import LayerScale, clipped_fraction, levels, to_integers, weight_step
 from neurokd.export.network import (
     CURRENT_LIMIT,
     MAX_BIAS,
@@ -34,10 +34,22 @@ def choose_scale(population: FloatPopulation, clip: float = 1.0, bits: int = 8, 
     if not 0.0 < clip <= 1.0:
         raise NeurokdError(f"layer '{population.name}': clip is {clip:g}, allowed is above 0 and at most 1")
     value, limited_by, plane = _largest(population, clip, bits, timesteps)
-    scale = LayerScale(population.name, value, 0.0, limited_by, clip, bits, plane)
-    while _reach(population, *to_integers(population, scale), timesteps) >= CURRENT_LIMIT:
+    step = weight_step(bits, clip * value * _peak(population))
+    scale = LayerScale(population.name, value, 0.0, limited_by, clip, bits, plane, step)
+    return within_limits(population, scale, timesteps)
+
+
+def within_limits(population: FloatPopulation, scale: LayerScale, timesteps: int) -> LayerScale:
+    """`scale` or, where the integers rounded at it could exceed the chip, the next smaller one where they cannot."""
+    while not _fit(population, scale, timesteps):
         scale = dataclasses.replace(scale, scale=scale.scale * BACK_OFF, limited_by="current")
-    return dataclasses.replace(scale, clipped_fraction=clipped_fraction(population, scale.scale, bits))
+    return dataclasses.replace(scale, clipped_fraction=clipped_fraction(population, scale))
+
+
+def _fit(population: FloatPopulation, scale: LayerScale, timesteps: int) -> bool:
+    neurons, connections = to_integers(population, scale)
+    bias = 0 if neurons.bias is None else int(np.abs(neurons.bias).max())
+    return bias <= MAX_BIAS and reach(population, neurons, connections, timesteps) < CURRENT_LIMIT
 
 
 def _largest(population: FloatPopulation, clip: float, bits: int, timesteps: int) -> tuple[float, str, bool]:
@@ -45,8 +57,7 @@ def _largest(population: FloatPopulation, clip: float, bits: int, timesteps: int
     steps = _steps_summed(population, timesteps)
     peak_bias = float(np.abs(population.bias).max())
     current = _current(population, [synapse.weight for synapse in population.synapses])
-    peak_weight = max(float(np.abs(synapse.weight).max()) for synapse in population.synapses)
-    limits = {"weight bits": largest_weight(bits) / (clip * peak_weight)}
+    limits = {"weight bits": levels(bits) * weight_step(bits) / (clip * _peak(population))}
     if population.threshold is not None:
         room = 2 if population.reset == "soft" else 1  # for the rest that a membrane keeps above its threshold
         limits["threshold"] = MAX_THRESHOLD / room / float(population.threshold.max())
@@ -63,6 +74,10 @@ def _largest(population: FloatPopulation, clip: float, bits: int, timesteps: int
     return limits[limited_by], limited_by, plane
 
 
+def _peak(population: FloatPopulation) -> float:
+    return max(float(np.abs(synapse.weight).max()) for synapse in population.synapses)
+
+
 def _current(population: FloatPopulation, weights: list[FloatArray] | list[IntArray]) -> FloatArray:
     """The largest magnitude of the summed currents of every output, `[O]`, at the largest inputs."""
     both = np.zeros((2, len(weights[0])), weights[0].dtype)
@@ -72,7 +87,7 @@ def _current(population: FloatPopulation, weights: list[FloatArray] | list[IntAr
     return np.asarray(both.max(axis=0))
 
 
-def _reach(
+def reach(
     population: FloatPopulation, neurons: Population, connections: tuple[Connection, ...], timesteps: int
 ) -> float:
     """The largest current that the integers can make or, for the read-out, the largest membrane."""

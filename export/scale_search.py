@@ -138,10 +138,7 @@ class _Trials:
         fitted = [self._fitted(input_bits, index, clips[one.name]) for index, one in enumerate(found)]
         populations, scales = [one for one, _ in fitted], [scale for _, scale in fitted]
         quantized = assemble(populations, scales, encoding_of(graph), self._timesteps, self._labels)
-        got = integer_logits(quantized.network, self._images)
-        agreement = float((got.argmax(1) == self._wanted.argmax(1)).mean())
-        error = float(np.square(got - self._wanted).mean() / max(self._wanted.var(), 1e-12))
-        return Candidate(method, clips, graph, populations, quantized, agreement, error)
+        return judged(method, clips, graph, populations, quantized, self._images, self._wanted)
 
     def _fit(self, input_bits: int, index: int, clip: float) -> tuple[FloatPopulation, LayerScale]:
         """The population number `index`, compensated, and its scale."""
@@ -156,6 +153,22 @@ class _Trials:
         populations = float_populations(graph, float(graph.metadata["dt"]), encoding_of(graph))
         few = self._images.subset(torch.arange(0, len(self._images), max(1, len(self._images) // MOMENT_IMAGES)))
         return graph, populations, Compensation(input_moments(graph, populations, few))
+
+
+def judged(
+    method: str,
+    clips: Mapping[str, float],
+    graph: nir.NIRGraph,
+    populations: Sequence[FloatPopulation],
+    quantized: Quantized,
+    images: ImageSet,
+    wanted: FloatArray,
+) -> Candidate:
+    """The candidate with its `agreement` and `logit_error` on `images`, of which `wanted` `[B, C]` are the answers."""
+    got = integer_logits(quantized.network, images)
+    agreement = float((got.argmax(1) == wanted.argmax(1)).mean())
+    error = float(np.square(got - wanted).mean() / max(wanted.var(), 1e-12))
+    return Candidate(method, clips, graph, populations, quantized, agreement, error)
 
 
 def with_input_bits(graph: nir.NIRGraph, bits: int) -> nir.NIRGraph:

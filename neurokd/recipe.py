@@ -47,6 +47,24 @@ class TrainingConfig(_Section):
     workers: int = Field(default=0, ge=0)
 
 
+class QATConfig(TrainingConfig):
+    """Quantisation-aware training: the finished student goes on in the integers of its export.
+
+    `bits` are those of the weights; `per_channel` gives each channel a scale, carried by its threshold. The loss is
+    `kd` with the float student as the teacher, of which `kd_weight` and `temperature` are the coefficients. `lr` is
+    the peak of the schedule, as in `training`.
+    """
+
+    bits: int = Field(default=8, ge=2, le=8)
+    per_channel: bool = False
+    kd_weight: float = Field(default=0.5, ge=0.0, le=1.0)
+    temperature: float = Field(default=2.0, gt=0.0)
+    epochs: int = Field(default=4, ge=1)
+    lr: float = Field(default=5e-4, gt=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    precision: Literal["32-true"] = "32-true"  # float32 holds the chip's integers, half precision does not
+
+
 class TeacherConfig(_Section):
     """The ANN that is distilled: trained on the same split, kept and reused by content.
 
@@ -90,6 +108,7 @@ class Recipe(_Section):
     method: Method = Field(default=CE())
     training: TrainingConfig = TrainingConfig()
     teacher: TeacherConfig | None = None
+    qat: QATConfig | None = None
     published: Published | None = None
 
     @model_validator(mode="before")
@@ -117,6 +136,8 @@ class Recipe(_Section):
             raise ValueError("start: converted needs a teacher with the student's model and a 'qcfs' section")
         if self.neuron is not None and self.qcfs:
             raise ValueError("qcfs is an activation of plain ANNs (neuron: null); of a teacher it is teacher.qcfs")
+        if self.neuron is None and self.qat:
+            raise ValueError("a plain ANN (neuron: null) has no integers to train in; leave qat out")
         if self.neuron is None and self.method.needs_teacher:
             raise ValueError("a plain ANN (neuron: null) learns from labels alone; use method: {name: ce}")
         if self.neuron is None and self.data.events is None and self.timesteps != 1:
@@ -220,7 +241,9 @@ def _set(values: dict[str, Any], override: str) -> None:
         raise NeurokdError(f"--set {override}: expected key=value, e.g. training.epochs=5")
     *parents, leaf = key.split(".")
     for parent in parents:
-        child = values.setdefault(parent, {})
+        if values.get(parent) is None:
+            values[parent] = {}
+        child = values[parent]
         if not isinstance(child, dict):
             raise NeurokdError(f"--set {override}: '{parent}' is a value, not a section")
         values = child

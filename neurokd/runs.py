@@ -1,7 +1,7 @@
 """The run folder: everything one training left behind.
 
 `recipe.yaml`, `environment.json`, `splits.npz`, `metrics.csv`, `checkpoints/`, `result.json` (written
-last: a run without it is unfinished and can be resumed), `export/`, `report/`.
+last: a run without it is unfinished and can be resumed), `qat/` (a run folder of its own), `export/`, `report/`.
 """
 
 import json
@@ -57,6 +57,21 @@ class Run:
                 f"run '{self.path}': training has not finished; continue it with: neurokd train --resume"
             )
         return read_json(self.path / "result.json")
+
+    @property
+    def qat(self) -> "Run":
+        """The quantisation-aware training of this run's student; it may not be there."""
+        return Run(self.path / "qat")
+
+    @property
+    def wanted(self) -> Recipe:
+        """The recipe with the `qat` section that was begun, where one was: a finished run may get it later."""
+        return self.qat.recipe if (self.qat.path / "recipe.yaml").is_file() else self.recipe
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was asked for is done: the training, and the one in integers."""
+        return self.finished and (self.wanted.qat is None or self.qat.finished)
 
     @property
     def busy(self) -> bool:
@@ -191,7 +206,7 @@ def find_run(name: str | None = None, root: Path = RUNS) -> Run:
 def find_unfinished(recipe: Recipe | None, root: Path = RUNS) -> Run:
     """The newest unfinished run in `root`, of `recipe` if one is given."""
     for run in reversed(_runs(root)):
-        if not run.finished and (recipe is None or run.recipe == recipe):
+        if not run.complete and (recipe is None or recipe in (run.recipe, run.wanted)):
             return run
     what = "this recipe (with these settings)" if recipe else "any recipe"
     raise NeurokdError(f"nothing to resume: no unfinished run of {what} in '{root}'")

@@ -22,9 +22,10 @@ def export(
     lava_fast: Annotated[bool, typer.Option("--lava-fast", help="Im2col convolution in Lava, same integers.")] = False,
     lava_timeout: Annotated[float, typer.Option(min=1.0, help="Seconds before Lava is stopped.")] = 1800.0,
     scale_search: Annotated[
-        Literal["min-max", "percentile", "mse", "best"], typer.Option(help="How weights are clipped; best tries all.")
-    ] = "best",
-    weight_bits: Annotated[int, typer.Option(min=2, max=8, help="Bits of a weight.")] = 8,
+        Literal["min-max", "percentile", "mse", "best"] | None,
+        typer.Option(help="How weights are clipped; default best, which tries all."),
+    ] = None,
+    weight_bits: Annotated[int | None, typer.Option(min=2, max=8, help="Bits of a weight; default 8.")] = None,
     input_bits: Annotated[int | None, typer.Option(min=6, max=8, help="Bits of a pixel; default the best.")] = None,
     per_channel: Annotated[bool, typer.Option("--per-channel", help="A scale and a threshold per channel.")] = False,
     calibrate: Annotated[str | None, typer.Option(help="MODEL.nir: a data set, or a recipe that names one.")] = None,
@@ -40,12 +41,13 @@ def export(
     from neurokd.export.witness import Witness
     from neurokd.runs import find_run
 
-    scales = ScaleOptions(scale_search, weight_bits, input_bits, per_channel)
+    asked = scale_search is not None or weight_bits is not None or input_bits is not None or per_channel
+    scales = ScaleOptions(scale_search or "best", weight_bits or 8, input_bits, per_channel)
     options = ExportOptions(
         samples,
         Witness(lava, lava_samples, lava_fast, lava_timeout),
         data_root,
-        scales,
+        scales if asked else None,
         "loihi2" if target == "onnx" else target,
     )
     if run is not None and run.lower().endswith(".nir"):

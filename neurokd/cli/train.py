@@ -1,4 +1,4 @@
-"""neurokd train: train a recipe, or continue an interrupted run."""
+"""neurokd train: train a recipe, continue an interrupted run, or take a finished one on to integers."""
 
 import logging
 import sys
@@ -11,10 +11,18 @@ from neurokd.errors import NeurokdError
 
 if TYPE_CHECKING:
     from neurokd.recipe import Recipe
+    from neurokd.runs import Run
 
 
 def train(
-    recipe: Annotated[Path | None, typer.Argument(help="The recipe, a YAML file; recipes/ holds ready ones.")] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RECIPE|RUN]",
+            help="The recipe, a YAML file; recipes/ holds ready ones. Or the folder of a finished run, which goes on "
+            "in integers: --set qat.bits=4.",
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. training.epochs=5.")
     ] = None,
@@ -25,26 +33,89 @@ def train(
     check: Annotated[bool, typer.Option(help="Warn beforehand if the network cannot be exported.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train a recipe: its teacher first (or reused), then the student; the test set is used once, at the end."""
+    """Train a recipe: its teacher first (or reused), then the student; the test set is used once, at the end.
+
+    With a `qat` section the student then goes on in the integers of its export.
+    """
     from neurokd.recipe import load_recipe
     from neurokd.runs import find_unfinished, next_path
     from neurokd.training import fit
 
     if overrides and recipe is None:
         raise NeurokdError("--set: changes a recipe; name the recipe too")
-    wanted = load_recipe(recipe, overrides) if recipe else None
+    shows = progress and not as_json and sys.stdout.isatty()
+    show_log()
+    if recipe and recipe.is_dir():
+        if resume or out:
+            raise NeurokdError(f"run '{recipe}': goes on in its own folder; leave --resume and --out away")
+        run, wanted = finished_run(recipe, overrides)
+        show_integers(*train_integers(run, wanted, data_root, shows), as_json)
+        return
+    named = load_recipe(recipe, overrides) if recipe else None
     if resume:
-        unfinished = find_unfinished(wanted)
-        wanted, path = unfinished.recipe, unfinished.path
-    elif wanted is None:
+        unfinished = find_unfinished(named)
+        wanted, run = unfinished.wanted, fit(unfinished.recipe, unfinished.path, data_root=data_root, progress=shows)
+    elif named is None:
         raise NeurokdError("train: name a recipe, e.g. recipes/digits-tser.yaml, or continue a run with --resume")
     else:
-        path = out or next_path(wanted.name)
-        if check and wanted.neuron is not None:
-            warn_undeployable(wanted)
-    show_log()
-    run = fit(wanted, path, data_root=data_root, progress=progress and not as_json and sys.stdout.isatty())
-    show_result(run.path, run.result(), as_json)
+        if check and named.neuron is not None:
+            warn_undeployable(named)
+        wanted, run = named, fit(named, out or next_path(named.name), data_root=data_root, progress=shows)
+    if wanted.qat is None or not as_json:
+        show_result(run.path, run.result(), as_json)
+    if wanted.qat is not None:
+        show_integers(*train_integers(run, wanted, data_root, shows), as_json)
+
+
+def finished_run(path: Path, overrides: list[str] | None) -> "tuple[Run, Recipe]":
+    """The finished run at `path`, and its recipe with the `qat` section of the overrides or the one that was begun.
+
+    Raises NeurokdError if anything but `qat` is changed, or there is no such section.
+    """
+    from neurokd.recipe import load_recipe
+    from neurokd.runs import Run
+
+    run = Run(path)
+    wanted = load_recipe(path / "recipe.yaml", overrides) if overrides else run.wanted
+    run.result()
+    if wanted.qat is None:
+        raise NeurokdError(f"run '{path}': is finished; take it on to integers with e.g. --set qat.bits=8")
+    if wanted.model_copy(update={"qat": None}) != run.recipe.model_copy(update={"qat": None}):
+        raise NeurokdError(
+            f"run '{path}': is finished, so only keys of qat can be set; train the recipe anew for others"
+        )
+    return run, wanted
+
+
+def train_integers(
+    run: "Run", wanted: "Recipe", data_root: Path | None, progress: bool
+) -> "tuple[Path, dict[str, Any]]":
+    """Quantisation-aware training of a finished run; its folder and what it measured."""
+    from neurokd.export.qat import train_in_integers
+
+    trained = train_in_integers(run, wanted, data_root=data_root, progress=progress)
+    return trained.path, trained.result()
+
+
+def show_integers(path: Path, result: dict[str, Any], as_json: bool) -> None:
+    """Print what quantisation-aware training measured."""
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"run": str(path), **result}, indent=2))
+        return
+    from rich.table import Table
+
+    from neurokd.cli.console import console
+
+    table = Table(title=f"{path}: {result['bits']}-bit weights, on the integer simulator")
+    for column in ("network", "validation accuracy", "test accuracy"):
+        table.add_column(column, justify="left" if column == "network" else "right")
+    for name, row in (("float student", "float"), ("quantised, before", "before"), ("trained in integers", "after")):
+        scores = result[row]
+        table.add_row(name, f"{scores['validation_accuracy']:.2%}", f"{scores['accuracy']:.2%}")
+    console().print(table)
+    typer.echo(f"export these integers with: neurokd export {path.parent}")
 
 
 def warn_undeployable(recipe: "Recipe") -> None:

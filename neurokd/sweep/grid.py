@@ -80,7 +80,13 @@ def _point(sweep: Sweep, variant: Variant, shared: dict[str, Any], own: dict[str
     values = override(
         override(sweep.base, variant.changes, subject), {**settings, **dict.fromkeys(sweep.seeded, seed)}, subject
     )
-    return Point(variant.name, shared, own, seed, parse_recipe(values, subject), Run(root / name))
+    recipe = parse_recipe(values, subject)
+    if recipe.qat is not None:
+        raise NeurokdError(
+            f"{subject}: a sweep trains float students; leave qat out, and take a run on with: "
+            "neurokd train RUN --set qat.bits=8"
+        )
+    return Point(variant.name, shared, own, seed, recipe, Run(root / name))
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,5 @@
 """Training in integers computes what the export computes, in every pass and at every number of bits."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -34,11 +32,13 @@ def student(neuron: LIF, timesteps: int = 3, bias: float = 0.0) -> nn.Module:
     return to_spiking(ann, neuron, timesteps).eval()
 
 
-def integers(neuron: LIF | None = None, encoding: Encoding = PIXELS, **options: Any) -> IntegerNetwork:
-    neuron = neuron or LIF()
-    graph = fold_average_pooling(lower(student(neuron, bias=options.pop("bias", 0.0)), SHAPE, encoding))  # type: ignore[arg-type]
+def integers(
+    neuron: LIF | None = None, encoding: Encoding = PIXELS, *, bias: float = 0.0, bits: int = 8, clip: float = 1.0
+) -> IntegerNetwork:
+    graph = fold_average_pooling(lower(student(neuron or LIF(), bias=bias), SHAPE, encoding))  # type: ignore[arg-type]
     populations = float_populations(graph, float(graph.metadata["dt"]), encoding)
-    return IntegerNetwork(populations, encoding_of(graph), int(graph.metadata["timesteps"]), **options)
+    scales = quantize(graph, clip=clip, bits=bits).scales
+    return IntegerNetwork(populations, scales, encoding_of(graph), int(graph.metadata["timesteps"]))
 
 
 def images(encoding: Encoding) -> torch.Tensor:
@@ -61,6 +61,36 @@ def test_both_passes_give_the_simulators_answers(bits: int, encoding: Encoding, 
     trained = network.train()(to_input(stored))
     assert torch.allclose(trained.double(), evaluated, rtol=1e-6, atol=1e-6)
     assert check_limits(exported) == []
+
+
+class Residual(nn.Module):
+    """A block whose neurons read a convolution and a shortcut of spikes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.relu = nn.Conv2d(2, 4, 3, padding=1), nn.ReLU()
+        self.conv, self.norm, self.relu2 = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()
+        self.head = nn.Linear(192, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.relu(self.stem(x))
+        out: torch.Tensor = self.head(self.relu2(self.norm(self.conv(x)) + x).flatten(1))
+        return out
+
+
+@pytest.mark.parametrize("neuron", [LIF(), LIF(decay=1.0, reset="soft", initial=0.5)], ids=["hard", "soft"])
+def test_residual_networks_and_soft_resets_too(neuron: LIF) -> None:
+    torch.manual_seed(0)
+    graph = lower(to_spiking(Residual(), neuron, 4).eval(), SHAPE)
+    quantized = quantize(graph, bits=5)
+    populations = float_populations(graph, float(graph.metadata["dt"]))
+    network, shown = IntegerNetwork(populations, quantized.scales, PIXELS, 4), to_input(images(PIXELS))
+    assert max(len(one.synapses) for one in populations) == 2
+    evaluated, trained = network.eval()(shown), network.train()(shown)
+    assert torch.allclose(trained.double(), evaluated, rtol=1e-6, atol=1e-6)
+    trained.square().sum().backward()
+    gradients = [parameter.grad for parameter in network.parameters()]
+    assert all(one is not None and one.abs().sum() > 0 for one in gradients)
 
 
 def test_equal_sums_of_integers_are_equal_logits() -> None:
@@ -89,7 +119,7 @@ def test_the_gradient_of_a_layer_without_neurons_by_hand() -> None:
     ann = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     graph = lower(to_spiking(ann, LIF(), 1), (1, 2, 2))
     populations = float_populations(graph, float(graph.metadata["dt"]))
-    network = IntegerNetwork(populations, PIXELS, 1).train()
+    network = IntegerNetwork(populations, quantize(graph).scales, PIXELS, 1).train()
     shown = torch.full((1, 1, 2, 2), 255, dtype=torch.uint8)
     logits = network(to_input(shown))
     logits[0, 0, 1].backward()
@@ -103,17 +133,28 @@ def test_the_gradient_of_a_layer_without_neurons_by_hand() -> None:
 
 def test_it_starts_as_the_quantised_student() -> None:
     graph = fold_average_pooling(lower(student(LIF()), SHAPE))  # type: ignore[arg-type]
-    expected = quantize(graph, clip={"2": 0.7}, bits=4).network
-    network = integers(bits=4, clips={"2": 0.7})
-    found = network.quantized().network
-    assert found.population("2").threshold == expected.population("2").threshold
+    expected = quantize(graph, clip=0.7, bits=4).network
+    found = integers(bits=4, clip=0.7).quantized().network
     for ours, theirs in zip(found.connections, expected.connections, strict=True):
-        assert np.abs(ours.weight - theirs.weight).max() <= 32  # a tie may fall to the other side in float32
-        assert (ours.weight != theirs.weight).mean() < 0.01
+        assert (ours.weight != theirs.weight).mean() < 0.01  # a tie may fall to the other side in float32
+    assert [p.threshold for p in found.populations] == [p.threshold for p in expected.populations]
+
+
+def test_weights_that_grow_over_the_limits_of_the_chip_lower_the_scale() -> None:
+    network = integers()
+    before = network.quantized()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.startswith("net.0."):
+                parameter *= 3.0
+    after = network.quantized()
+    assert check_limits(after.network) == []
+    assert after.scales[0].scale < before.scales[0].scale and after.scales[0].limited_by == "current"
+    assert after.scales[1:] == before.scales[1:]
 
 
 def test_saved_and_loaded_it_is_the_same_network() -> None:
-    trained = integers(clips={"2": 0.8})
+    trained = integers()
     with torch.no_grad():
         for parameter in trained.parameters():
             parameter += 0.05 * torch.randn_like(parameter)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neurokd.errors import NeurokdError
 from neurokd.export.float_populations import FloatPopulation, FloatSynapse, float_populations
-from neurokd.export.integers import largest_weight, round_weights, to_integers, weight_step
+from neurokd.export.integers import levels, round_weights, to_integers, weight_step
 from neurokd.export.limits import check_limits
 from neurokd.export.network import CURRENT_LIMIT
 from neurokd.export.quantize import quantize
@@ -79,7 +79,7 @@ def test_a_read_out_counts_its_bias_and_all_steps() -> None:
     ("bits", "step", "largest"), [(8, 2, 254), (7, 4, 252), (4, 32, 224), (3, 64, 192), (2, 128, 128)]
 )
 def test_fewer_bits_are_wider_steps_of_the_same_range(bits: int, step: int, largest: int) -> None:
-    assert (weight_step(bits), largest_weight(bits)) == (step, largest)
+    assert (weight_step(bits), levels(bits) * step) == (step, largest)
     weight = round_weights(np.linspace(-400, 400, 4001), bits)
     assert sorted(set(weight.tolist())) == list(range(-largest, largest + 1, step))
 
@@ -90,10 +90,17 @@ def test_a_graph_at_any_number_of_bits_stays_within_the_limits(bits: int, clip: 
     quantized = quantize(_residual(input_maximum=maximum, input_unit=1.0 / maximum), clip=clip, bits=bits)
     assert check_limits(quantized.network) == []
     planes = {scale.name for scale in quantized.scales if scale.plane}
+    steps = {scale.name: scale.step for scale in quantized.scales}
     for connection in quantized.network.connections:
         weight = connection.weight[:, :-1] if connection.target in planes else connection.weight
-        assert not (weight % weight_step(bits)).any() and np.abs(weight).max() <= largest_weight(bits)
-        assert all(scale.bits == bits and scale.clip == clip for scale in quantized.scales)
+        step = steps[connection.target]
+        assert not (weight % step).any() and np.abs(weight).max() <= levels(bits) * step
+    assert all(scale.bits == bits and scale.clip == clip for scale in quantized.scales)
+
+
+@pytest.mark.parametrize(("peak", "step"), [(7 * 32, 32), (7 * 16 + 1, 32), (7 * 16, 16), (14.0, 2), (0.5, 2)])
+def test_a_layer_that_reaches_less_has_finer_steps(peak: float, step: int) -> None:
+    assert weight_step(4, peak) == step
 
 
 def test_two_synapses_become_two_connections_whose_currents_add_up() -> None:

@@ -1,0 +1,87 @@
+"""`neurokd train` with a qat section, and on the folder of a finished run."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from neurokd.cli.main import run as neurokd
+from neurokd.runs import Run
+
+Output = pytest.CaptureFixture[str]
+RECIPE = """
+name: small
+data: {name: arrays, path: DATA}
+model: {name: vgg-tiny, width: 4}
+timesteps: 2
+method: {name: ce}
+training: {epochs: 4, batch_size: 16, lr: 0.01}
+"""
+QUICK = ["--set", "qat.epochs=1", "--set", "qat.bits=4", "--no-progress"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, write_data: Callable[..., Path]) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    write_data(folder / "data")
+    (folder / "small.yaml").write_text(RECIPE.replace("DATA", str(folder / "data")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert neurokd(["train", "small.yaml", "--no-progress"]) == 0
+    return folder
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(trained, tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def test_a_recipe_with_qat_trains_exports_and_simulates(project: Path, capsys: Output) -> None:
+    assert neurokd(["train", "small.yaml", *QUICK]) == 0
+    out = capsys.readouterr().out
+    assert "4-bit weights" in out and "trained in integers" in out
+    assert "export these integers with: neurokd export runs/small-002" in out
+    assert neurokd(["export", "--lava", "off", "--json"]) == 0
+    manifest = json.loads(capsys.readouterr().out)
+    result = Run(Path("runs/small-002/qat")).result()
+    assert manifest["accuracy_per_step"] == result["after"]["accuracy_per_step"]
+    assert manifest["calibration"]["weight_bits"] == 4 and manifest["calibration"]["rounding"] == "trained"
+    assert neurokd(["export", "--lava", "off", "--weight-bits", "8"]) == 2
+    assert "was trained in integers, which fixed its bits and scales" in capsys.readouterr().err
+
+
+def test_a_finished_run_goes_on_and_is_not_trained_twice(project: Path, capsys: Output) -> None:
+    assert neurokd(["train", "runs/small-001", *QUICK, "--json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["run"] == "runs/small-001/qat" and first["bits"] == 4
+    assert Run(Path("runs/small-001")).wanted.qat is not None
+    assert neurokd(["train", "runs/small-001", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["runs/small-001"], "run 'runs/small-001': is finished; take it on to integers with e.g. --set qat.bits=8"),
+        (["runs/small-001", *QUICK, "--set", "seed=1"], "is finished, so only keys of qat can be set"),
+        (["runs/small-001", "--set", "qat.bits=9"], "qat.bits: Input should be less than or equal to 8, got 9"),
+        (["runs/small-001", "--set", "qat.bit=4"], "unknown key 'qat.bit', did you mean 'bits'?"),
+        (["runs/small-001", "--set", "qat.precision=bf16-mixed"], "qat.precision"),
+        (["runs/small-001", *QUICK, "--out", "other"], "goes on in its own folder; leave --resume and --out away"),
+        (["runs"], "no recipe.yaml; this is not a run folder"),
+        (["small.yaml", "--set", "neuron=null", "--set", "timesteps=1", "--set", "qat.bits=4"], "leave qat out"),
+    ],
+)
+def test_what_cannot_be_trained_in_integers(project: Path, capsys: Output, arguments: list[str], message: str) -> None:
+    assert neurokd(["train", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_sweeps_and_searches_leave_integers_to_train(project: Path, capsys: Output) -> None:
+    (project / "sweep.yaml").write_text("recipe: small.yaml\nseeds: [0]\ngrid: {qat.bits: [4, 8]}\n")
+    assert neurokd(["sweep", "sweep.yaml"]) == 2
+    assert "a sweep trains float students; leave qat out" in capsys.readouterr().err
