@@ -45,7 +45,7 @@ def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]
     reference = Reference(stages, test, teacher=teacher, teacher_samples=len(opened.dataset.test))
     with atomic_folder(run.export) as folder:
         network = write_networks(folder, opened.graph, calibration.quantized.network)
-        manifest = measure(network, folder, calibration, reference, options) | {"notes": notes}
+        manifest = measure(network, folder, calibration, reference, options) | {"notes": [*notes, *calibration.notes]}
         write_json(folder / "manifest.json", manifest)
     return manifest
 

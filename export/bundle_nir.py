@@ -71,7 +71,7 @@ def export_nir(path: Path, options: NirOptions | None = None) -> dict[str, Any]:
         with atomic_folder(out) as folder:
             network = write_networks(folder, graph, calibration.quantized.network)
             manifest = measure(network, folder, calibration, reference, options.export)
-            manifest["notes"] = notes
+            manifest["notes"] = [*notes, *calibration.notes]
             manifest["source"] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
             write_json(folder / "manifest.json", manifest)
     except NeurokdError as error:
@@ -103,9 +103,7 @@ def _image(graph: nir.NIRGraph) -> tuple[int, int, int]:
     return int(channels), int(height), int(width)
 
 
-def _calibrate(
-    graph: nir.NIRGraph, folded: nir.NIRGraph, data: NirData, scales: ScaleOptions | None
-) -> Calibration:
+def _calibrate(graph: nir.NIRGraph, folded: nir.NIRGraph, data: NirData, scales: ScaleOptions | None) -> Calibration:
     if data.train is None:
         return uncalibrated(folded, data.labels, scales or ScaleOptions())
     return calibrate(folded, _answers(graph, data.train, data), data.train, data.labels, scales)

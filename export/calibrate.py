@@ -9,9 +9,21 @@ import torch
 from torch import nn
 
 from neurokd.data.images import ImageSet
+from neurokd.export.clips import RULES, Rule
+from neurokd.export.contract import CHANNELS
 from neurokd.export.float_populations import float_populations
-from neurokd.export.quantize import Quantized, encoding_of, quantize
-from neurokd.export.scale_search import Candidate, FloatArray, ScaleOptions, integer_logits, search
+from neurokd.export.per_channel import per_channel
+from neurokd.export.quantize import Quantized, assemble, encoding_of
+from neurokd.export.scale import choose_scale
+from neurokd.export.scale_search import (
+    Candidate,
+    FloatArray,
+    ScaleOptions,
+    input_bits_of,
+    integer_logits,
+    search,
+    with_input_bits,
+)
 from neurokd.inputs import to_input
 
 __all__ = ["Calibration", "FloatArray", "calibrate", "float_logits", "integer_logits", "uncalibrated"]
@@ -34,6 +46,12 @@ class Calibration:
     def quantized(self) -> Quantized:
         """The chosen network."""
         return self.chosen.quantized
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user of the network should know, in the words of the rule about such files (`contract.RULES`)."""
+        each = f"network: thresholds that differ by channel; {CHANNELS}"
+        return (each,) if self.options.per_channel else ()
 
     def to_json(self) -> dict[str, Any]:
         """The manifest's entry."""
@@ -71,11 +89,23 @@ def calibrate(
 
 
 def uncalibrated(graph: nir.NIRGraph, labels: tuple[str, ...], options: ScaleOptions) -> Calibration:
-    """Quantise `graph` without data: nothing is clipped, everything is rounded to what is nearest."""
-    quantized = quantize(graph, bits=options.weight_bits, labels=labels)
-    populations = float_populations(graph, float(graph.metadata["dt"]), encoding_of(graph))
-    clips = {one.name: 1.0 for one in populations}
-    return Calibration(Candidate("min-max", clips, graph, populations, quantized, 1.0, 0.0), (), 0, options, "nearest")
+    """Quantise `graph` without data, every number rounded to what is nearest.
+
+    Weights are clipped by the rule of `options`; "best" needs data to choose, so nothing is clipped, and the input
+    keeps its bits unless `options` say otherwise.
+    """
+    if options.input_bits is not None:
+        graph = with_input_bits(graph, *input_bits_of(graph, options))
+    rule: Rule = "min-max" if options.method == "best" else options.method
+    bits, timesteps, encoding = options.weight_bits, int(graph.metadata["timesteps"]), encoding_of(graph)
+    populations = float_populations(graph, float(graph.metadata["dt"]), encoding)
+    clips = {one.name: RULES[rule](one, bits, timesteps) for one in populations}
+    if options.per_channel:
+        populations = [per_channel(one, clips[one.name], bits, timesteps) for one in populations]
+    scales = [choose_scale(one, clips[one.name], bits, timesteps) for one in populations]
+    quantized = assemble(populations, scales, encoding, timesteps, labels)
+    chosen = Candidate(rule, clips, graph, populations, quantized, agreement=1.0, logit_error=0.0)
+    return Calibration(chosen, (), 0, options, "nearest")
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from neurokd.errors import NeurokdError
 from neurokd.export import violations as v
 from neurokd.export import violations_in_neurons as n
 from neurokd.export import violations_in_weights as w
@@ -11,6 +12,8 @@ from neurokd.export.layers import Layer
 from neurokd.export.target import Target
 
 Severity = Literal["error", "note"]
+
+LISTED = 5  # violations in one message
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Rule:
 
 _ACTIVATION = "use nn.ReLU, which becomes spiking neurons"
 _AVERAGE = "use average pooling or a strided convolution"
-_CHANNELS = "Lava runs them; Intel documents one value per population"
+CHANNELS = "Lava runs them; Intel documents one value per population"
 _FLATTEN = "use nn.Flatten()"
 _MODULE = "use the layer module of torch.nn instead of the function"
 _NEURONS = "change these parameters, or take smaller steps"
@@ -122,7 +125,7 @@ RULES: tuple[Rule, ...] = (
     Rule("initial membrane", n.initial_membrane, "0", "use initial: 0, or --target loihi2-microcode"),
     Rule("custom neuron", n.custom_neuron, "{resets}", "", severity="note"),
     Rule("one population", n.differing_neurons, "one value per population", "use one value for all neurons of a layer"),
-    Rule("channel thresholds", n.channel_thresholds, "one value per population", _CHANNELS, severity="note"),
+    Rule("channel thresholds", n.channel_thresholds, "one value per population", CHANNELS, severity="note"),
     Rule("neuron", n.neuron_parameters, "rest 0, decay in 0..1, threshold and gain above 0", _NEURONS),
 )
 
@@ -143,3 +146,13 @@ def look_at(layers: Iterable[Layer], target: Target, rules: Iterable[Rule] = RUL
     rules = tuple(rules)
     found = (rule.apply(layer, target) for layer in layers for rule in rules)
     return [finding for finding in found if finding is not None]
+
+
+def require(layers: Iterable[Layer], target: Target, rules: Iterable[Rule] = RULES) -> list[str]:
+    """What a user of `layers` on `target` should know; NeurokdError with the first of what keeps them from it."""
+    findings = look_at(layers, target, rules)
+    violations = [finding.text for finding in findings if finding.severity == "error"]
+    if violations:
+        more = f"; and {len(violations) - LISTED} more, see neurokd check" if len(violations) > LISTED else ""
+        raise NeurokdError("; ".join(violations[:LISTED]) + more)
+    return [finding.text for finding in findings]

@@ -88,7 +88,7 @@ def search(
     """
     trials = _Trials(graph, wanted, images, labels, options)
     rules: tuple[Rule, ...] = get_args(Rule) if options.method == "best" else (options.method,)
-    found = [trials.by_rule(rule, bits) for bits in _input_bits(graph, options) for rule in rules]
+    found = [trials.by_rule(rule, bits) for bits in input_bits_of(graph, options) for rule in rules]
     found.sort(key=lambda one: one.logit_error)
     if options.method == "best":
         better = trials.layer_by_layer(found[0])
@@ -96,7 +96,8 @@ def search(
     return found
 
 
-def _input_bits(graph: nir.NIRGraph, options: ScaleOptions) -> tuple[int, ...]:
+def input_bits_of(graph: nir.NIRGraph, options: ScaleOptions) -> tuple[int, ...]:
+    """The bits that inputs are to be tried with; NeurokdError for those of `options` that the data have not."""
     stored = encoding_of(graph).bits
     allowed = INPUT_BITS if stored == INPUT_BITS[0] else (stored,)
     if options.input_bits is None:

@@ -87,7 +87,7 @@ def test_the_scales_are_those_that_are_asked_for(digits: Path, capsys: pytest.Ca
     network = read_network(digits.parent / "model-export" / "network.net")
     assert network.input.shift == 1 and network.populations[0].threshold.shape == (30,)
     assert len(np.unique(network.connections[0].weight)) <= 15  # what 4 bits with a sign can tell apart
-    assert any("thresholds differ" in note for note in manifest["notes"])
+    assert any("thresholds that differ by channel; Lava runs them" in note for note in manifest["notes"])
 
 
 def test_the_command_prints_tables_and_names_wrong_options(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:

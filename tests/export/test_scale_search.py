@@ -9,7 +9,7 @@ from torch import nn
 
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
-from neurokd.export.calibrate import calibrate, float_logits
+from neurokd.export.calibrate import calibrate, float_logits, uncalibrated
 from neurokd.export.clips import RULES
 from neurokd.export.compensate import Compensation
 from neurokd.export.float_populations import FloatPopulation, FloatSynapse, float_populations
@@ -178,3 +178,14 @@ def test_scales_per_channel_come_closer_where_channels_differ() -> None:
     )
     assert each.chosen.logit_error < one.chosen.logit_error
     assert check_limits(each.quantized.network) == []
+
+
+def test_without_data_the_options_hold_as_well() -> None:
+    graph = lower(_student(), (2, 8, 8))
+    plain = uncalibrated(graph, (), ScaleOptions())
+    assert (plain.chosen.method, plain.chosen.input_bits, plain.notes) == ("min-max", 8, ())
+    asked = uncalibrated(graph, (), ScaleOptions("mse", 3, 6, per_channel=True))
+    network = asked.quantized.network
+    assert (asked.chosen.method, network.input.maximum, network.input.shift) == ("mse", 63, 2)
+    assert network.populations[0].threshold.shape == (4,) and "Intel documents one value" in asked.notes[0]
+    assert len(np.unique(network.connections[1].weight)) <= 7  # 3 bits and a sign
