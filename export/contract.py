@@ -77,6 +77,7 @@ _MODULE = "use the layer module of torch.nn instead of the function"
 _NEURONS = "change these parameters, or take smaller steps"
 _NORM = "use nn.BatchNorm directly after a convolution or linear layer"
 _POOL = "use nn.AdaptiveAvgPool2d(1) or nn.AvgPool2d"
+_STOCK = "fine-tune it with neuron: {reset: hard, initial: 0}, or use --target loihi2-microcode"
 _WINDOWS = "use equal kernel and stride that divide the map, no padding"
 
 INSTEAD: Mapping[str, str] = (
@@ -121,8 +122,8 @@ RULES: tuple[Rule, ...] = (
     Rule("weights between", v.weights_missing, "weights and neurons in turn", "put nn.Conv2d or nn.Linear between"),
     Rule("read-out", v.readout, "weights at the end, a vector of logits", "let the model end in nn.Linear"),
     Rule("integrator place", v.integrator_place, "behind the last weights", "use neurons that spike"),
-    Rule("reset", n.reset, "{resets}", "use reset: hard, or --target loihi2-microcode"),
-    Rule("initial membrane", n.initial_membrane, "0", "use initial: 0, or --target loihi2-microcode"),
+    Rule("reset", n.reset, "{resets}", _STOCK),
+    Rule("initial membrane", n.initial_membrane, "0", _STOCK),
     Rule("custom neuron", n.custom_neuron, "{resets}", "", severity="note"),
     Rule("one population", n.differing_neurons, "one value per population", "use one value for all neurons of a layer"),
     Rule("channel thresholds", n.channel_thresholds, "one value per population", CHANNELS, severity="note"),

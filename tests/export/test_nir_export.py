@@ -1,5 +1,6 @@
 """A NIR file the whole way: to a folder with a manifest, to integers, to Lava."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -174,6 +175,33 @@ def test_a_soft_reset_in_the_metadata_is_refused_where_the_chip_has_none(tmp_pat
         export_nir(tmp_path / "soft.nir")
     verdict = check_nir(tmp_path / "soft.nir", find_target("loihi2-microcode"))
     assert verdict.deployable and [finding.rule for finding in verdict.findings] == ["custom neuron"]
+    options = NirOptions(export=dataclasses.replace(WITHOUT_LAVA, target="loihi2-microcode"))
+    manifest = export_nir(tmp_path / "soft.nir", options)
+    assert manifest["notes"] == ["layer '1': soft reset needs custom microcode"]
+    network = read_network(tmp_path / "soft-export" / "network.net")
+    assert [(one.reset, int(one.initial)) for one in network.populations] == [("soft", 0), ("hard", 0)]
+
+
+@pytest.mark.parametrize("initial", [1.0, -0.1, "soon"])
+def test_a_start_that_is_no_fraction_is_refused(tmp_path: Path, initial: object) -> None:
+    neurons = lif(3)
+    neurons.metadata = {"initial": initial}
+    nir.write(tmp_path / "start.nir", chain(affine(3, 4), neurons, affine(2, 3)))
+    with pytest.raises(NeurokdError, match=r"metadata: initial is .*, allowed is a fraction of the threshold"):
+        export_nir(tmp_path / "start.nir")
+
+
+def test_a_graph_in_which_spikes_meet_currents_becomes_integers(tmp_path: Path) -> None:
+    """`1` feeds `2` and, without weights, the neurons `3`."""
+    graph = chain(affine(6, 4), lif(6), affine(6, 6, 1), lif(6), affine(2, 6, 2))
+    graph = nir.NIRGraph(dict(graph.nodes), [*graph.edges, ("1", "3")], metadata=graph.metadata, type_check=False)
+    nir.write(tmp_path / "graph.nir", graph)
+    manifest = export_nir(tmp_path / "graph.nir", NirOptions(export=WITHOUT_LAVA))
+    assert [row["name"] for row in manifest["layers"]] == ["1", "3", "4"]
+    network = read_network(tmp_path / "graph-export" / "network.net")
+    matrix, identity = network.incoming("3")
+    assert (matrix.source, identity.source) == ("1", "1")
+    assert np.array_equal(identity.weight, identity.weight[0, 0] * np.eye(6, dtype=int)) and identity.weight[0, 0] > 0
 
 
 NETWORKS = {

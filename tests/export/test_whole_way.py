@@ -16,10 +16,12 @@ from neurokd.export.quantize import quantize
 from neurokd.export.verify import compare
 from neurokd.hardware.lava.runner import LavaJob, run_lava_many
 from neurokd.hardware.simulator import simulate
+from neurokd.models.residual import BasicBlock
 from neurokd.neurons import LIF
 from neurokd.spiking import SpikingNetwork, to_spiking
 
 IMAGES = 4
+SOFT = LIF(decay=1.0, reset="soft", initial=0.5)
 
 
 def _models() -> dict[str, tuple[nn.Module, tuple[int, int, int]]]:
@@ -54,20 +56,32 @@ def _models() -> dict[str, tuple[nn.Module, tuple[int, int, int]]]:
             ),
             (1, 8, 12),
         ),
+        "shortcuts": (_residual(), (2, 8, 6)),
+        "soft reset": (nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(96, 4)), (2, 8, 6)),
+        "shortcuts and soft reset": (_residual(), (2, 8, 6)),
     }  # fmt: skip
 
 
-def _student(ann: nn.Module) -> SpikingNetwork:
+def _residual() -> nn.Module:
+    """A shortcut of spikes, one through a strided projection, and global pooling."""
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), BasicBlock(4, 4, 1), BasicBlock(4, 6, 2),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4),
+    )  # fmt: skip
+
+
+def _student(ann: nn.Module, neuron: LIF) -> SpikingNetwork:
     """Weights large enough that every layer fires."""
     with torch.no_grad():
         for module in ann.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 module.weight.mul_(4.0)
-                module.bias.add_(0.4)  # type: ignore[union-attr,operator]
+                if module.bias is not None:
+                    module.bias.add_(0.4)
             if isinstance(module, nn.BatchNorm2d):
                 module.running_mean.uniform_(-0.5, 0.5)  # type: ignore[union-attr,operator]
                 module.bias.uniform_(-0.2, 0.8)
-    return to_spiking(ann, LIF(), 3).eval()
+    return to_spiking(ann, neuron, 3).eval()
 
 
 @pytest.mark.lava
@@ -75,7 +89,7 @@ def test_every_shape_of_model_runs_on_lava_as_in_the_simulator(tmp_path: Path) -
     torch.manual_seed(0)
     jobs, networks = [], []
     for index, (name, (ann, shape)) in enumerate(_models().items()):
-        student = _student(ann)
+        student = _student(ann, SOFT if "soft reset" in name else LIF())
         images = ImageSet(
             torch.randint(0, 256, (40, *shape), dtype=torch.uint8), torch.zeros(40, dtype=torch.int64)
         )  # fmt: skip
