@@ -4,7 +4,7 @@
 
 For each run: the float student, weights of 8 bits rounded to what is nearest without looking at data, and what
 `neurokd export` chooses on training images for each number of bits. All on the same test images; the integers run
-on the simulator. Figures are kept in the file next to the page, so that a run that was measured is not measured again.
+on the simulator. Figures are kept in the file next to the page, so that what was measured is not measured again.
 """
 
 import argparse
@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[1]
 STYLE = ROOT / "neurokd" / "report" / "report.css"
 BITS = (8, 7, 6, 5, 4, 3, 2)
 ALLOWED_POINTS = 0.3
+REMARKS = "\n## What remains\n"  # from here on the page is written by hand, and kept
 INTRODUCTION = """# What integers cost without training
 
 | | |
@@ -71,7 +72,8 @@ def main() -> None:
         record.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     rows = {path.name: known[path.name] for path in arguments.runs}
     print(table(rows))
-    page.write_text(text(rows, arguments), encoding="utf-8")
+    by_hand = page.read_text(encoding="utf-8").partition(REMARKS) if page.is_file() else ("", "", "")
+    page.write_text(text(rows, arguments) + "".join(by_hand[1:]), encoding="utf-8")
     page.with_suffix(".svg").write_text(chart(rows), encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ from neurokd.report.waterfall import WaterfallStage
 WIDTH, HEIGHT = 480.0, 300.0
 LEFT, MARGIN, TOP, BOTTOM = 46.0, 8.0, 26.0, 244.0
 FEW, WIDE = 4, 1016.0  # more stages than a few take the width of the page
-LABELS = {"teacher": "teacher", "float student": "float student", "quantised": "quantised", "lava": "Lava"}
+LABELS = {"batch norm folded": "BN folded", "lava": "Lava"}  # where the stage is not called by its own name
 
 
 def waterfall_chart(stages: tuple[WaterfallStage, ...]) -> Markup:
