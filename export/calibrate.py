@@ -99,9 +99,9 @@ def uncalibrated(graph: nir.NIRGraph, labels: tuple[str, ...], options: ScaleOpt
     rule: Rule = "min-max" if options.method == "best" else options.method
     bits, timesteps, encoding = options.weight_bits, int(graph.metadata["timesteps"]), encoding_of(graph)
     populations = float_populations(graph, float(graph.metadata["dt"]), encoding)
-    clips = {one.name: RULES[rule](one, bits, timesteps) for one in populations}
     if options.per_channel:
-        populations = [per_channel(one, clips[one.name], bits, timesteps) for one in populations]
+        populations = [per_channel(one, bits, timesteps) for one in populations]
+    clips = {one.name: RULES[rule](one, bits, timesteps) for one in populations}
     scales = [choose_scale(one, clips[one.name], bits, timesteps) for one in populations]
     quantized = assemble(populations, scales, encoding, timesteps, labels)
     chosen = Candidate(rule, clips, graph, populations, quantized, agreement=1.0, logit_error=0.0)

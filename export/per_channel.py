@@ -9,19 +9,19 @@ from neurokd.export.float_populations import FloatPopulation
 from neurokd.export.scale import choose_scale
 
 
-def per_channel(population: FloatPopulation, clip: float = 1.0, bits: int = 8, timesteps: int = 1) -> FloatPopulation:
+def per_channel(population: FloatPopulation, bits: int = 8, timesteps: int = 1) -> FloatPopulation:
     """Scale weights, bias and threshold of each channel up, as far as the chip holds them: no spike changes.
 
     A LIF neuron is positively homogeneous, so quantising the result gives each channel the whole range of the
     weights. The read-out is returned as it is: its sums are compared with each other. Lava runs thresholds per
-    channel; Intel documents one value per population. `clip`, `bits` and `timesteps` are those of `choose_scale`.
+    channel; Intel documents one value per population. `bits` and `timesteps` are those of `choose_scale`.
     """
     if population.threshold is None:
         return population
     channels = population.shape[0]
     threshold = np.broadcast_to(population.threshold, channels)
     alive = _alive(population)
-    scales = [choose_scale(_channel(population, index, threshold), clip, bits, timesteps).scale for index in alive]
+    scales = [choose_scale(_channel(population, index, threshold), 1.0, bits, timesteps).scale for index in alive]
     factor = np.ones(channels)
     factor[alive] = np.array(scales) / min(scales)
     synapses = tuple(replace(one, weight=_rows(one.weight, factor)) for one in population.synapses)

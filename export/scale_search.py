@@ -144,14 +144,15 @@ class _Trials:
     def _fit(self, input_bits: int, index: int, clip: float) -> tuple[FloatPopulation, LayerScale]:
         """The population number `index`, compensated, and its scale."""
         _, populations, compensation = self._prepared(input_bits)
-        population, bits = populations[index], self._options.weight_bits
-        if self._options.per_channel:
-            population = per_channel(population, clip, bits, self._timesteps)
-        return compensation.fitted(population, choose_scale(population, clip, bits, self._timesteps), self._timesteps)
+        population = populations[index]
+        scale = choose_scale(population, clip, self._options.weight_bits, self._timesteps)
+        return compensation.fitted(population, scale, self._timesteps)
 
     def _prepare(self, input_bits: int) -> tuple[nir.NIRGraph, list[FloatPopulation], Compensation]:
         graph = with_input_bits(self._graph, input_bits)
         populations = float_populations(graph, float(graph.metadata["dt"]), encoding_of(graph))
+        if self._options.per_channel:
+            populations = [per_channel(one, self._options.weight_bits, self._timesteps) for one in populations]
         few = self._images.subset(torch.arange(0, len(self._images), max(1, len(self._images) // MOMENT_IMAGES)))
         return graph, populations, Compensation(input_moments(graph, populations, few))
 
