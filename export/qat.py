@@ -36,7 +36,7 @@ def train_in_integers(run: Run, recipe: Recipe, *, data_root: Path | None = None
     """Train the student of a finished `run` by `recipe.qat`, in the folder `RUN/qat`, continuing there.
 
     It starts from the quantised student. The loss is `kd` with the float student as the teacher. The best epoch on
-    validation data, where the integers of the export run on the simulator, is kept, or the start if none is as good
+    validation data, where the integers of the export run on the simulator, is kept, or the start if none is better
     (`best_epoch` null). `result.json` has the accuracy of the float student and of the integers before and after.
 
     Raises NeurokdError for a run that is unfinished, whose student cannot be exported, or whose `qat` folder was
@@ -124,7 +124,7 @@ def _train(opened: OpenedRun, target: Run, data_root: Path | None, progress: boo
     )
     seconds = time.perf_counter() - began
     after = _scores(network, opened)
-    if after["validation_accuracy"] < before["validation_accuracy"]:
+    if after["validation_accuracy"] <= before["validation_accuracy"]:
         logger.info("no epoch was better than the quantised student on validation data; that one is kept")
         network.load_state_dict(untrained)
         target.save_weights(network)

@@ -57,10 +57,10 @@ class QATConfig(TrainingConfig):
 
     bits: int = Field(default=8, ge=2, le=8)
     per_channel: bool = False
-    kd_weight: float = Field(default=0.5, ge=0.0, le=1.0)
+    kd_weight: float = Field(default=0.9, ge=0.0, le=1.0)
     temperature: float = Field(default=2.0, gt=0.0)
     epochs: int = Field(default=4, ge=1)
-    lr: float = Field(default=5e-4, gt=0.0)
+    lr: float = Field(default=2e-4, gt=0.0)
     weight_decay: float = Field(default=0.0, ge=0.0)
     precision: Literal["32-true"] = "32-true"  # float32 holds the chip's integers, half precision does not
 
