@@ -15,9 +15,9 @@ from neurokd.export.contract import RULES, WEIGHT_RULES, require
 from neurokd.export.forms import float_forms
 from neurokd.export.hdf5_fields import located
 from neurokd.export.layers_of_nir import layers_of_nir
-from neurokd.export.nir_chain import common_nodes, fold
 from neurokd.export.nir_data import NirData, data_config, load_nir_data, random_data
 from neurokd.export.nir_float import float_answers
+from neurokd.export.nir_graph import common_nodes, fold
 from neurokd.export.nir_io import read_nir
 from neurokd.export.nir_time import timed
 from neurokd.export.passes.infer_shapes import infer_shapes

@@ -21,7 +21,7 @@ from neurokd.export.lower import lower
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.netx import is_chain
 from neurokd.export.netx_dense import survives_netx
-from neurokd.export.nir_chain import common_nodes
+from neurokd.export.nir_graph import common_nodes
 from neurokd.export.nir_io import read_nir
 from neurokd.export.nir_time import timed
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling

@@ -3,8 +3,8 @@
 import nir
 import numpy as np
 
-from neurokd.export.chain import free_name, with_nodes
 from neurokd.export.euler import Spiking
+from neurokd.export.graphs import free_name, with_nodes
 from neurokd.export.layers_of_nir import layers_of_nir
 
 MAX_CLASSES = 4096  # beyond it a matrix of N x N ones is no read-out any more

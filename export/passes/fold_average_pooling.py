@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurokd.errors import NeurokdError
-from neurokd.export.chain import with_nodes
+from neurokd.export.graphs import with_nodes
 from neurokd.export.wiring import listing, wiring_of
 
 FloatArray = npt.NDArray[np.floating[Any]]

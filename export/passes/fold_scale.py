@@ -11,7 +11,7 @@ import nir
 import numpy as np
 
 from neurokd.errors import NeurokdError
-from neurokd.export.chain import with_nodes
+from neurokd.export.graphs import with_nodes
 from neurokd.export.wiring import listing, wiring_of
 
 

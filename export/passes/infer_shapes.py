@@ -1,4 +1,4 @@
-"""Give every node of a NIR chain its input and output shape, as torch defines them."""
+"""Give every node of a NIR graph its input and output shape, as torch defines them."""
 
 import copy
 

@@ -1,5 +1,6 @@
 """A network converted from QCFS reaches the chip: thresholds and the values of spikes become weights."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from neurokd.conversion import convert, to_qcfs
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
 from neurokd.export.calibrate import float_logits, integer_logits
-from neurokd.export.chain import graph_of
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
 from neurokd.export.network_file import read_network, write_network
@@ -118,7 +118,8 @@ def test_decay_one_is_nirs_integrate_and_fire() -> None:
 
 def _chain(*nodes: nir.NIRNode) -> nir.NIRGraph:
     ends = (nir.Input(np.array([3])), nir.Output(np.array([3])))
-    return graph_of([(str(index), node) for index, node in enumerate((ends[0], *nodes, ends[1]))], {})
+    named = {str(index): node for index, node in enumerate((ends[0], *nodes, ends[1]))}
+    return nir.NIRGraph(named, list(itertools.pairwise(named)), type_check=False)
 
 
 _LINEAR = nir.Affine(np.eye(3, dtype=np.float32), np.zeros(3, np.float32))

@@ -18,7 +18,7 @@ from neurokd.export.bundle_nir import NirOptions, export_nir
 from neurokd.export.check import check_nir
 from neurokd.export.lower import lower
 from neurokd.export.network_file import read_network, write_network
-from neurokd.export.nir_chain import common_nodes, fold
+from neurokd.export.nir_graph import common_nodes, fold
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.quantize import quantize
 from neurokd.export.target import find_target

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from neurokd.export.nir_chain import common_nodes, fold
 from neurokd.export.nir_float import FloatTrace, run_float
+from neurokd.export.nir_graph import common_nodes, fold
 from neurokd.export.nir_io import read_nir
 from neurokd.export.nir_time import timed
 from neurokd.export.quantize import quantize

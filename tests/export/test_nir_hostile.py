@@ -18,7 +18,7 @@ from neurokd.export import nir_io
 from neurokd.export.bundle_nir import NirOptions, export_nir, nir_folder
 from neurokd.export.contract import RULES, WEIGHT_RULES, look_at
 from neurokd.export.layers_of_nir import layers_of_nir
-from neurokd.export.nir_chain import common_nodes, fold
+from neurokd.export.nir_graph import common_nodes, fold
 from neurokd.export.nir_io import read_nir
 from neurokd.export.nir_time import timed
 from neurokd.export.quantize import quantize
