@@ -30,5 +30,5 @@ def common_nodes(graph: nir.NIRGraph, image: tuple[int, ...] | None = None) -> n
 
 
 def fold(graph: nir.NIRGraph) -> nir.NIRGraph:
-    """Return the graph of `common_nodes` as it is quantised: shapes known, shortcuts weighed, scales and pools folded."""
+    """Return the graph of `common_nodes` as it is quantised: shapes known, shortcuts weighed, the rest folded."""
     return fold_average_pooling(fold_scale(weigh_shortcuts(infer_shapes(graph))))

@@ -68,7 +68,7 @@ def test_a_good_recipe_is_deployable_without_its_data(project: Path, capsys: Out
 
 
 def test_violations_exit_with_1_and_name_their_layers(project: Path, capsys: Output) -> None:
-    arguments = ["check", "small.yaml", "--set", "model={name: resnet18, width: 4}"]
+    arguments = ["check", "small.yaml", "--set", "model={name: sew-resnet18, width: 4, stem: small}"]
     assert neurokd(arguments) == 1
     printed = capsys.readouterr().out
     assert "cannot run on loihi2: 8 violations" in printed and "blocks.4_2" in printed
@@ -78,8 +78,8 @@ def test_violations_exit_with_1_and_name_their_layers(project: Path, capsys: Out
     first = result["findings"][0]
     assert first["layer"] == "blocks.1_1" and first["severity"] == "error"
     assert first["text"] == (
-        "layer 'blocks.1_1': residual addition of 'blocks.1_1.bn2' and 'blocks.1_1.shortcut' cannot run on loihi2; "
-        "use a model without shortcuts"
+        "layer 'blocks.1_1': spike-element-wise addition of 'blocks.1_1.relu2' and 'blocks.1_1.shortcut', 0, 1 or 2, "
+        "cannot run on loihi2; add before the neurons, as a ResNet does"
     )
 
 
