@@ -48,9 +48,9 @@ $ python benchmarks/ptq_curve.py {runs} --data-root DATA
 ```
 
 "Nearest" rounds every weight to the nearest integer of 8 bits and looks at no data. The other columns are what
-[`neurokd export`](../how-to/quantise.md) writes for weights of that many bits: accuracy, and in brackets the points
-lost to the float student. The logits of the same images agree in their prediction as often as "agreement" says,
-at 8 bits.
+[`neurokd export`](../how-to/quantise.md) writes for weights of that many bits: accuracy, and in brackets how many
+points it is away from the float student. "Agreement" is the share of images with the float student's prediction,
+after nearest rounding and, behind the columns of bits, of the export at 8 bits.
 
 {table}
 
@@ -139,10 +139,15 @@ def text(rows: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
 
 
 def chart(rows: dict[str, dict[str, Any]]) -> str:
-    """Points lost against the bits of a weight, an SVG file of its own in the style of the report."""
+    """Points lost against the bits of a weight, an SVG file of its own in the style of the report.
+
+    Runs with several numbers of bits are drawn, without 2 bits, whose losses would hide all others.
+    """
+    drawn_bits = {name: [bits for bits in sorted(BITS) if bits > 2 and str(bits) in row] for name, row in rows.items()}
     series = [
-        Series(name, tuple((float(bits), _points(row, bits)) for bits in sorted(BITS) if str(bits) in row))
-        for name, row in rows.items()
+        Series(name, tuple((float(bits), _points(rows[name], bits)) for bits in found))
+        for name, found in drawn_bits.items()
+        if len(found) > 1
     ]
     frame = Frame("Points lost against the bits of a weight", "bits of a weight", lambda y: f"{y:g}", floor=-100.0)
     rules = r"^\.chart.*$|^:root[^}]*\}|^@media \(pref[^}]*\}\s*\}"
