@@ -35,14 +35,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the trained folder, as the current one."""
-    shutil.copytree(trained, tmp_path / "project")
-    monkeypatch.chdir(tmp_path / "project")
-    return tmp_path / "project"
-
-
 def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int = 2) -> str:
     """Run a command that must fail with `code`; return its one line on stderr (log lines, marked "|", may follow)."""
     capsys.readouterr()

@@ -1,7 +1,6 @@
 """neurokd export --target: a residual network with soft resets, refused where it cannot run, else flagged."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,14 +29,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "neurokd", "train", "soft.yaml", "--no-progress", "--no-check"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder
-
-
-@pytest.fixture
-def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the trained folder, as the current one."""
-    shutil.copytree(trained, tmp_path / "project")
-    monkeypatch.chdir(tmp_path / "project")
-    return tmp_path / "project"
 
 
 def test_the_stock_chip_refuses_a_soft_reset_with_the_way_out(

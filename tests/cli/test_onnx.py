@@ -28,7 +28,7 @@ ONNX = Path("runs/small-001/export/onnx")
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the run `runs/small-001`, its artefact and its graphs, and with the cache of its teacher."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "small.yaml").write_text(RECIPE)
@@ -41,12 +41,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that folder, as the current one."""
-    shutil.copytree(exported, tmp_path / "project")
-    monkeypatch.chdir(tmp_path / "project")
-    monkeypatch.setenv("NEUROKD_CACHE", str(tmp_path / "project/cache"))
-    return tmp_path / "project"
+def project(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """With the cache of that folder as well."""
+    monkeypatch.setenv("NEUROKD_CACHE", str(project / "cache"))
+    return project
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`neurokd train` with a qat section, and on the folder of a finished run."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,13 +30,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, write_data: Callable[..., 
         patch.chdir(folder)
         assert neurokd(["train", "small.yaml", "--no-progress"]) == 0
     return folder
-
-
-@pytest.fixture
-def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(trained, tmp_path / "project")
-    monkeypatch.chdir(tmp_path / "project")
-    return tmp_path / "project"
 
 
 def test_a_recipe_with_qat_trains_exports_and_simulates(project: Path, capsys: Output) -> None:

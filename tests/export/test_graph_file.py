@@ -16,8 +16,8 @@ from neurokd.export.network import Connection, InputSpec, LoihiNetwork, Populati
 from neurokd.export.network_file import read_network, write_network
 from neurokd.hardware.simulator import simulate
 
+from ..networks import read_damaged, same
 from ..random_networks import random_case
-from .test_netx import same
 
 SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
@@ -187,17 +187,4 @@ def test_declared_sizes_are_checked_before_anything_is_allocated(tmp_path: Path)
 @settings(max_examples=100, **SHARED)  # type: ignore[arg-type]
 @given(data=st.data())
 def test_damage_of_any_kind_is_a_neurokd_error(data: st.DataObject, tmp_path: Path) -> None:
-    whole = tmp_path / "whole.net"
-    if not whole.exists():
-        write_network(residual(), whole)
-    content = bytearray(whole.read_bytes())
-    for _ in range(data.draw(st.integers(1, 6))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    damaged = tmp_path / "damaged.net"
-    damaged.write_bytes(content)
-    try:
-        network = read_network(damaged)
-    except NeurokdError as error:
-        assert str(damaged) in str(error)
-    else:
-        assert network.populations
+    read_damaged(residual(), tmp_path, data)

@@ -18,7 +18,7 @@ from neurokd.export.network_file import read_network, write_network
 from neurokd.export.validate import conv_output_shape
 from neurokd.hardware.simulator import simulate
 
-from ..networks import within_24_bits
+from ..networks import read_damaged, same, within_24_bits
 
 JSON = st.recursive(
     st.none()
@@ -97,22 +97,6 @@ def chains(draw: st.DrawFn) -> LoihiNetwork:
         draw(st.dictionaries(st.text(), JSON, max_size=3)),
     )
     return within_24_bits(network)
-
-
-def same(a: LoihiNetwork, b: LoihiNetwork) -> None:
-    """Assert equality of everything, arrays by value and shape."""
-    assert (a.input, a.timesteps, a.readout, a.logit_scale, a.labels, a.metadata) == (
-        (b.input, b.timesteps, b.readout, b.logit_scale, b.labels, b.metadata)
-    )
-    for ours, theirs in zip((*a.populations, *a.connections), (*b.populations, *b.connections), strict=True):
-        for key, value in vars(ours).items():
-            other = getattr(theirs, key)
-            if isinstance(value, np.ndarray):
-                single = key in ("threshold", "initial") and value.size == 1  # one channel: () and (1,) are the same
-                assert single or value.shape == other.shape, key
-                assert np.array_equal(np.squeeze(value), np.squeeze(other)), key
-            else:
-                assert value == other, key
 
 
 @settings(max_examples=40, **SHARED)  # type: ignore[arg-type]
@@ -311,20 +295,4 @@ def test_an_unreadable_path_is_one_sentence(tmp_path: Path) -> None:
 @settings(max_examples=150, **SHARED)  # type: ignore[arg-type]
 @given(data=st.data())
 def test_damage_of_any_kind_is_a_neurokd_error(data: st.DataObject, tmp_path: Path) -> None:
-    whole = tmp_path / "whole.net"
-    if not whole.exists():
-        write_network(small(), whole)
-    content = bytearray(whole.read_bytes())
-    if data.draw(st.booleans()):
-        del content[data.draw(st.integers(0, len(content) - 1)) :]
-    else:
-        for _ in range(data.draw(st.integers(1, 6))):
-            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    damaged = tmp_path / "damaged.net"
-    damaged.write_bytes(content)
-    try:
-        network = read_network(damaged)
-    except NeurokdError as error:
-        assert str(damaged) in str(error)
-    else:
-        assert network.populations
+    read_damaged(small(), tmp_path, data)
