@@ -88,7 +88,8 @@ def test_one_differing_spike_is_exit_code_1(
     def lava_with_a_flipped_spike(path, inputs, **_):  # type: ignore[no-untyped-def]
         trace = simulate(read_network(path), inputs)
         trace.spikes["relu2"][1, 3, 2, 0, 1] ^= 1
-        return dataclasses.replace(trace, backend="lava", info={"lava-nc": "0", "lava-dl": "0"})
+        info = {"lava-nc": "0", "lava-dl": "0", "loaded_by": "netx", "process_models": "stock"}
+        return dataclasses.replace(trace, backend="lava", info=info)
 
     monkeypatch.setattr(witness, "run_lava", lava_with_a_flipped_spike)
     error = fails(capsys, ["export", "--lava-samples", "8"], code=1)
