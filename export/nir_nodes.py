@@ -17,6 +17,7 @@ _WEIGHT_AXES = {"Affine": 2, "Linear": 2, "Conv1d": 3, "Conv2d": 4}
 _AT_LEAST = {"stride": 1, "dilation": 1, "kernel_size": 1, "groups": 1, "padding": 0, "input_shape": 1, "shape": 1}
 _ONE = ("groups", "start_dim", "end_dim")
 _SHAPES = ("shape", "input_type")
+_PAIRS = ("kernel_size", "stride", "padding")  # of pooling, where one number stands for both axes
 _INTEGERS = (*_AT_LEAST, *_ONE, *_SHAPES)
 _REFUSALS = (AssertionError, AttributeError, LookupError, OverflowError, TypeError, ValueError)
 
@@ -64,6 +65,8 @@ def _node(fields: dict[str, Any], kind: str, name: str) -> nir.NIRNode:
             _check_field(key, value, kind, name)
     fields = {key: _sizes(key, value) if key in _INTEGERS else value for key, value in fields.items()}
     try:
+        if kind in ("AvgPool2d", "SumPool2d"):
+            fields |= {key: np.broadcast_to(fields[key], 2) for key in _PAIRS}
         node: nir.NIRNode = nir.dict2NIRNode(fields)
     except _REFUSALS as error:  # parameters of other shapes, a field that is missing or too many
         raise NeurokdError(f"layer '{name}': is no {kind} ({str(error).splitlines()[0]:.120})") from error

@@ -27,6 +27,11 @@ def shape_input(graph: nir.NIRGraph, shape: tuple[int, ...] | None) -> nir.NIRGr
     wanted = shape or (found if len(found) == 3 else (*found, 1, 1))
     if found == wanted:
         return graph
+    if len(found) not in (1, 3):
+        raise NeurokdError(
+            f"layer '{name}': an input of shape {found}, allowed is a vector (N,) or an image (C, H, W), without axes "
+            "of time or batch; with sinabs export the layers called Squeeze"
+        )
     if len(found) != 1 or found[0] != math.prod(wanted):
         raise NeurokdError(f"layer '{name}': an input of shape {found}, the data are {wanted}; use data that fit")
     flat = free_name(f"{name}.flat", graph)

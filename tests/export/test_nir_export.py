@@ -191,6 +191,21 @@ def test_a_start_that_is_no_fraction_is_refused(tmp_path: Path, initial: object)
         export_nir(tmp_path / "start.nir")
 
 
+@pytest.mark.parametrize("pool", [nir.AvgPool2d, nir.SumPool2d])
+def test_one_number_is_a_pooling_window_of_both_axes(pool: type, tmp_path: Path) -> None:
+    """As SpikingJelly and snnTorch write it."""
+    sizes = {
+        "one": (np.array(2), np.array(2), np.array(0)),
+        "pair": (np.array([2, 2]), np.array([2, 2]), np.zeros(2, int)),
+    }
+    hashes = set()
+    for name, (kernel, stride, padding) in sizes.items():
+        nodes = (pool(kernel, stride, padding), nir.Flatten({"input": np.array([2, 2, 2])}, 0), affine(3, 8), lif(3))
+        nir.write(tmp_path / f"{name}.nir", chain(*nodes, shape=(2, 4, 4)), compression=None)
+        hashes.add(export_nir(tmp_path / f"{name}.nir", NirOptions(export=WITHOUT_LAVA))["sha256"])
+    assert len(hashes) == 1
+
+
 def test_a_graph_in_which_spikes_meet_currents_becomes_integers(tmp_path: Path) -> None:
     """`1` feeds `2` and, without weights, the neurons `3`."""
     graph = chain(affine(6, 4), lif(6), affine(6, 6, 1), lif(6), affine(2, 6, 2))

@@ -136,6 +136,14 @@ def test_an_image_that_does_not_fit_is_refused(have: tuple[int, ...], data: tupl
         shape_input(chain(affine(3, 4), shape=have), data)
 
 
+@pytest.mark.parametrize("found", [(10, 4), (3, 2, 6, 6)])
+def test_an_axis_of_time_is_refused(found: tuple[int, ...]) -> None:
+    with pytest.raises(
+        NeurokdError, match=r"layer 'in': an input of shape .* without axes of time or batch; with sinabs"
+    ):
+        shape_input(chain(affine(3, 4), shape=found), None)
+
+
 PASSES: list[Callable[[nir.NIRGraph], nir.NIRGraph]] = [
     linear_to_affine, conv1d_to_conv2d, sum_pool_to_average, flatten_subgraphs, lambda g: threshold_to_lif(g, DT),
 ]  # fmt: skip
