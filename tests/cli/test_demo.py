@@ -36,5 +36,5 @@ def test_the_demo_keeps_its_promises(
     assert manifest["accuracy_per_step"][-1] >= accuracy
     assert lava_check["samples"] >= 200 and lava_check["mismatches"] == 0
     assert lava_check["compared"] >= 200 * values
-    assert lava_check["models"] == "stock netx and process models"
+    assert lava_check["models"] == "loaded by stock netx; process models: stock"
     assert (folder / "report" / "report.html").stat().st_size > 10_000
