@@ -30,8 +30,10 @@ class NirData:
     labels: tuple[str, ...] = ()
 
 
-def data_config(what: str) -> DataConfig:
+def data_config(what: str, option: str = "--calibrate") -> DataConfig:
     """The data set called `what`, or the `data` section of the recipe file `what`; NeurokdError for neither.
+
+    `option` is what the user gave it by.
 
     >>> data_config("digits").name
     'digits'
@@ -39,11 +41,11 @@ def data_config(what: str) -> DataConfig:
     if Path(what).suffix.lower() in (".yaml", ".yml"):
         return load_recipe(Path(what)).data
     if what not in CATALOGUE:
-        raise NeurokdError(f"--calibrate '{what}': is neither a recipe file nor a data set; see neurokd datasets list")
+        raise NeurokdError(f"{option} '{what}': is neither a recipe file nor a data set; see neurokd datasets list")
     try:
         return DataConfig.model_validate({"name": what})
     except ValueError as error:
-        raise NeurokdError(f"--calibrate '{what}': needs more than a name; give a recipe file with `data`") from error
+        raise NeurokdError(f"{option} '{what}': needs more than a name; give a recipe file with `data`") from error
 
 
 def load_nir_data(config: DataConfig, timesteps: int, root: Path | None) -> NirData:

@@ -48,6 +48,18 @@ class OnnxFile:
         return dict(zip((output.name for output in self._session.get_outputs()), values, strict=True))
 
     @property
+    def input(self) -> str:
+        """The name of the first input."""
+        name: str = self._session.get_inputs()[0].name
+        return name
+
+    @property
+    def batch(self) -> int | None:
+        """How many images the first input takes at once; None where it takes any number."""
+        size = self._session.get_inputs()[0].shape[0]
+        return size if isinstance(size, int) else None
+
+    @property
     def of_one_step(self) -> bool:
         """Whether the graph has a state that its caller carries."""
         return len(self._session.get_inputs()) > 1

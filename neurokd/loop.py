@@ -43,15 +43,20 @@ class _EpochLog(Callback):
         )
 
 
-def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress: bool) -> int:
+def train(module: Distiller, run: Run, dataset: DataSet, parts: Split, progress: bool) -> int | None:
     """Train from the last checkpoint of `run`, if there is one; leave the best weights in `module` and `run`.
 
-    Returns the best epoch on validation data, counted from 0.
+    Returns the best epoch on validation data, counted from 0. For 0 epochs the weights are left as they are, and it
+    is None.
 
     An interrupted run loses at most the epoch under way, and continued it ends where it would have
     ended (on the same machine). Raises NeurokdError for an interruption or a damaged checkpoint.
     """
     recipe, config = run.recipe, module.config
+    if config.epochs == 0:
+        module.on_fit_end()
+        run.save_weights(module.student)
+        return None
     last = run.checkpoints / "last.ckpt"
     loader = batches(
         dataset.lessons or dataset.train, parts.train, config.batch_size, augment=recipe.data.augment,

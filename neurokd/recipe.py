@@ -1,7 +1,8 @@
 """A recipe: one experiment, complete. YAML in, the resolved YAML saved with the run."""
 
 import difflib
-from pathlib import Path
+import re
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import yaml
@@ -33,9 +34,12 @@ class ModelConfig(BaseModel):
 
 
 class TrainingConfig(_Section):
-    """The optimiser and its schedule; `lr` is the peak of the schedule."""
+    """The optimiser and its schedule; `lr` is the peak of the schedule.
 
-    epochs: int = Field(default=20, ge=1)
+    `epochs: 0` trains nothing: the network keeps the weights that its model comes with or `start` gives it.
+    """
+
+    epochs: int = Field(default=20, ge=0)
     batch_size: int = Field(default=64, ge=1)
     optimizer: Literal["adamw", "sgd"] = "adamw"
     lr: float = Field(default=4e-3, gt=0.0)
@@ -134,6 +138,9 @@ class Recipe(_Section):
             raise ValueError("start: teacher takes ReLU weights; with teacher.qcfs it is start: converted")
         if self.start == "converted" and self.teacher and (not self.teacher.qcfs or self.teacher.model != self.model):
             raise ValueError("start: converted needs a teacher with the student's model and a 'qcfs' section")
+        for network in (self, self.teacher):
+            if network and network.qcfs and network.training.epochs == 0:
+                raise ValueError("epochs: 0 leaves the thresholds of qcfs untrained; train for an epoch or more")
         if self.neuron is not None and self.qcfs:
             raise ValueError("qcfs is an activation of plain ANNs (neuron: null); of a teacher it is teacher.qcfs")
         if self.neuron is None and self.qat:
@@ -178,7 +185,7 @@ class Recipe(_Section):
             own = events.model_copy(update={"inference": None, "teacher_frames": "pretrain"})
             data = data.model_copy(update={"events": own})
         return Recipe(
-            name=f"teacher-{self.teacher.model.name.rpartition(':')[2]}",
+            name=f"teacher-{run_name(self.teacher.model.name)}",
             seed=self.teacher.seed,
             data=data,
             model=self.teacher.model,
@@ -192,6 +199,15 @@ class Recipe(_Section):
     def to_yaml(self) -> str:
         """The resolved recipe, every default written out."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def run_name(model: str) -> str:
+    """What a run of the model of that name may be called.
+
+    >>> run_name("torchvision:resnet18"), run_name("onnx:trained/my net.onnx")
+    ('resnet18', 'my_net.onnx')
+    """
+    return re.sub(r"[^A-Za-z0-9._-]", "_", PurePath(model.rpartition(":")[2]).name)
 
 
 def _frames_for(events: EventsConfig, neuron: object) -> int:

@@ -42,6 +42,8 @@ class Teacher:
 def teacher_key(recipe: Recipe, dataset: DataSet) -> str:
     """SHA-256 over the teacher's recipe, its tensors' names and shapes, and the training images.
 
+    The values of the tensors count, too, where they are those of a file, or no training follows them.
+
     Equal content, equal teacher; a changed model of the same name is another teacher. Keys of the recipe that
     are left at their defaults do not count, so that a new key leaves the cache alone; should a default change,
     the run's own recipe differs, and that is refused.
@@ -52,6 +54,9 @@ def teacher_key(recipe: Recipe, dataset: DataSet) -> str:
     digest = hashlib.sha256(wanted.model_dump_json(exclude_defaults=True).encode())
     tensors = build_ann(wanted, dataset.shape, len(dataset.classes)).state_dict()
     digest.update(repr([(name, tuple(tensor.shape)) for name, tensor in tensors.items()]).encode())
+    if wanted.model.name.startswith("onnx:") or wanted.training.epochs == 0:
+        for tensor in tensors.values():
+            digest.update(tensor.contiguous().numpy().tobytes())
     digest.update(dataset.train.fingerprint().encode())
     return digest.hexdigest()[:16]
 

@@ -28,7 +28,7 @@ from neurokd.recipe import Recipe
 from neurokd.runs import Run, create_run, exclusive, now
 from neurokd.spiking import to_spiking
 from neurokd.taps import tapped
-from neurokd.trial import check_logits
+from neurokd.trial import check_logits, check_weights_given
 
 logger = logging.getLogger(__name__)
 
@@ -153,15 +153,24 @@ def _try_out(student: nn.Module, recipe: Recipe, dataset: DataSet, parts: Split)
     varied = dataset.lessons or dataset.train
     batches(varied, parts.train, training.batch_size, augment=augment, seed=recipe.seed, shuffle=True)
     check_logits(student, recipe.model.name, sample, classes)
+    if recipe.start == "random":
+        _check_start(recipe, dataset)
     if not recipe.uses_teacher:
         return
     wanted = recipe.teacher_recipe()
+    _check_start(wanted, dataset)
     ann = build_student(wanted, dataset.shape, classes)
     check_logits(ann, wanted.model.name, sample, classes)
     if recipe.start != "random":
         start_from(copy.deepcopy(student), ann)
     if recipe.method.needs_teacher:
         Distiller(student, recipe.method, training, recipe.seed, teacher=ann, sample=sample, shown=shown).on_fit_end()
+
+
+def _check_start(recipe: Recipe, dataset: DataSet) -> None:
+    """Raise NeurokdError for a network that would be left at random weights."""
+    if recipe.training.epochs == 0:
+        check_weights_given(lambda: build_ann(recipe, dataset.shape, len(dataset.classes)), recipe.model.name)
 
 
 def _accuracy_at_start(recipe: Recipe, ann: nn.Module | None, dataset: DataSet) -> list[float] | None:

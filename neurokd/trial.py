@@ -1,5 +1,7 @@
 """One pass of a model before anything is trained: what is wrong with its logits, said by the model's name."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -34,4 +36,25 @@ def check_logits(model: nn.Module, name: str, images: torch.Tensor, classes: int
     if not logits.isfinite().all():
         raise NeurokdError(
             f"{subject}: untrained, it returns logits that are not finite; correct its weights or forward"
+        )
+
+
+def check_weights_given(build: Callable[[], nn.Module], name: str) -> None:
+    """Raise NeurokdError unless a model that is not trained comes with all of its weights: builds it from two seeds.
+
+    >>> check_weights_given(lambda: nn.Linear(1, 1), "line")
+    Traceback (most recent call last):
+    ...
+    neurokd.errors.NeurokdError: model 'line': epochs is 0, and 2 tensors start at random, first 'weight'; train it, ...
+    """
+    states = []
+    with torch.random.fork_rng(devices=[]):
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            states.append(build().state_dict())
+    drawn = [key for key, tensor in states[0].items() if not torch.equal(tensor, states[1][key])]
+    if drawn:
+        raise NeurokdError(
+            f"model '{name}': epochs is 0, and {len(drawn)} tensors start at random, first '{drawn[0]}'; train it, "
+            "or name a model that comes with weights for these classes"
         )

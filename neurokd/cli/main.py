@@ -9,6 +9,7 @@ import typer
 
 from neurokd import __version__
 from neurokd.cli.check import check
+from neurokd.cli.convert import convert
 from neurokd.cli.datasets import app as datasets_app
 from neurokd.cli.demo import demo
 from neurokd.cli.doctor import doctor
@@ -54,7 +55,7 @@ def options(
         os.environ["NEUROKD_DEBUG"] = "1"
 
 
-for command in (demo, train, sweep, search, check, export, simulate, report, figures, doctor):
+for command in (demo, train, sweep, search, check, convert, export, simulate, report, figures, doctor):
     app.command()(command)
 for name, group in {"lava": lava_app, "datasets": datasets_app, "methods": methods_app, "models": models_app}.items():
     app.add_typer(group, name=name)

@@ -13,6 +13,7 @@ from torch import nn
 
 from neurokd.errors import NeurokdError
 from neurokd.models.libraries import timm_model, torchvision_model
+from neurokd.models.normalise import normalised
 from neurokd.models.resnet import (
     RESNET18,
     RESNET19,
@@ -44,21 +45,30 @@ MODELS: dict[str, Factory] = {
     "sew-resnet34": partial(resnet, SEW_RESNET34, stem="imagenet"),
 }
 
-LIBRARIES: dict[str, Factory] = {"torchvision": torchvision_model, "timm": timm_model}
+
+def _onnx_model(path: str, input_shape: tuple[int, int, int], classes: int) -> nn.Module:
+    from neurokd.models.onnx_network import onnx_model  # onnx is imported only when it is needed
+
+    return onnx_model(path, input_shape, classes)
+
+
+LIBRARIES: dict[str, Factory] = {"torchvision": torchvision_model, "timm": timm_model, "onnx": _onnx_model}
 
 
 def build_model(name: str, input_shape: tuple[int, int, int], classes: int, /, **options: Any) -> nn.Module:
     """Return a new model for images of `input_shape` (`(C, H, W)`).
 
-    `name` is one of `MODELS`, `torchvision:NAME`, `timm:NAME`, or `package.module:function` for a factory that is
-    called with `input_shape`, `classes` and `options` by name. Such a module may lie in the current folder;
-    importing it runs its code.
+    `name` is one of `MODELS`, `torchvision:NAME`, `timm:NAME`, `onnx:FILE` for a trained network in an ONNX file, or
+    `package.module:function` for a factory that is called with `input_shape`, `classes` and `options` by name. Such a
+    module may lie in the current folder; importing it runs its code. Of any model `mean` and `std`, a number for each
+    channel, normalise the pixels that it gets.
     Raises NeurokdError for an unknown name or option, and when a factory fails or returns no `nn.Module`.
 
     >>> build_model("vgg-tiny", (1, 8, 8), 2, width=4).classifier
     Linear(in_features=64, out_features=2, bias=True)
     """
     factory = _factory(name)
+    pixels = {key: options.pop(key) for key in ("mean", "std") if key in options}
     _check_options(name, factory, options)
     try:
         model: object = factory(input_shape=input_shape, classes=classes, **options)
@@ -71,7 +81,12 @@ def build_model(name: str, input_shape: tuple[int, int, int], classes: int, /, *
         ) from error
     if not isinstance(model, nn.Module):
         raise NeurokdError(f"model '{name}' returned a {type(model).__name__}, allowed is a torch.nn.Module")
-    return model
+    if not pixels:
+        return model
+    try:
+        return normalised(model, pixels.get("mean"), pixels.get("std"), input_shape[0])
+    except NeurokdError as error:
+        raise NeurokdError(f"model '{name}': {error}") from error
 
 
 def _factory(name: str) -> Factory:
@@ -87,7 +102,8 @@ def _known(name: str) -> Factory:
     near = difflib.get_close_matches(name, MODELS, n=3)
     hint = f"did you mean {_listed(near)}? Allowed are" if near else "allowed are"
     raise NeurokdError(
-        f"model '{name}' is unknown; {hint} {_listed(MODELS)}, torchvision:NAME, timm:NAME and package.module:function"
+        f"model '{name}' is unknown; {hint} {_listed(MODELS)}, torchvision:NAME, timm:NAME, onnx:FILE and "
+        "package.module:function"
     )
 
 

@@ -108,7 +108,7 @@ def trained_supernet(
 
 def _train(
     search: Search, supernet: Supernet, run: Run, dataset: DataSet, parts: Split, data_root: Path | None, progress: bool
-) -> int:
+) -> int | None:
     from neurokd.teachers import teacher_of
 
     recipe = search.supernet_recipe

@@ -101,6 +101,8 @@ def _check(recipe: Recipe, subject: str) -> None:
             f"{subject}: start: {recipe.start} copies the weights of a teacher of the same architecture, and the "
             "architecture is what is searched; use start: random"
         )
+    if recipe.training.epochs == 0:
+        raise NeurokdError(f"{subject}: training.epochs is 0; weights that many architectures share have to be trained")
     if recipe.qat is not None:
         raise NeurokdError(f"{subject}: qat trains the integers of one architecture; leave it out of a search")
     if recipe.qcfs is not None:
