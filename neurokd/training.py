@@ -151,7 +151,8 @@ def _try_out(student: nn.Module, recipe: Recipe, dataset: DataSet, parts: Split)
     (sample, shown), classes = samples(recipe, dataset), len(dataset.classes)
     training, augment = recipe.training, recipe.data.augment
     varied = dataset.lessons or dataset.train
-    batches(varied, parts.train, training.batch_size, augment=augment, seed=recipe.seed, shuffle=True)
+    if training.epochs:
+        batches(varied, parts.train, training.batch_size, augment=augment, seed=recipe.seed, shuffle=True)
     check_logits(student, recipe.model.name, sample, classes)
     if recipe.start == "random":
         _check_start(recipe, dataset)

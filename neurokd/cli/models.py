@@ -32,6 +32,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Machine-re
             numbers = f"{size['parameters']:>12,} {size['macs']:>14,}"
             typer.echo(f"{row['name']:<13} {shape:<8} {numbers}   {', '.join(row['options'])}")
     typer.echo("\nOf other libraries: torchvision:NAME and timm:NAME, for example torchvision:resnet18.")
+    typer.echo("A trained network in an ONNX file: onnx:FILE.")
     typer.echo("Your own: package.module:function, called with input_shape=(C, H, W), classes=N and the options.")
 
 

@@ -91,7 +91,7 @@ def test_a_module_with_a_syntax_error(own: str) -> None:
     [
         ("resnet-18", "did you mean 'resnet18'"),
         ("vgg_tiny", "did you mean 'vgg-tiny'"),
-        ("transformer", "allowed are 'vgg-tiny', 'vgg11', .*, timm:NAME and package.module:function"),
+        ("transformer", "allowed are 'vgg-tiny', 'vgg11', .*, timm:NAME, onnx:FILE and package.module:function"),
     ],
 )
 def test_an_unknown_name_gets_a_hint(name: str, hint: str) -> None:

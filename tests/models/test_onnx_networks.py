@@ -287,6 +287,18 @@ def test_what_cannot_be_read_is_named_in_one_line(case: str, tmp_path: Path) -> 
     assert "\n" not in str(refused.value) and str(refused.value).startswith(f"file '{tmp_path / 'net.onnx'}': ")
 
 
+@pytest.mark.parametrize("content", [graph(*GOOD), after_conv(node("R\nl", "c", "y"))])
+def test_any_part_of_a_file_is_read_or_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
+    refused = 0
+    for end in range(0, len(content), 13):
+        try:
+            read(content[:end], tmp_path)
+        except NeurokdError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > len(content) // 26
+
+
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(NeurokdError, match=r"file 'none/net\.onnx': No such file or directory; give the path"):
         build_model("onnx:none/net.onnx", SHAPE, CLASSES)
