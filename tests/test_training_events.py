@@ -174,7 +174,7 @@ def test_three_stages_learn(trained: Run) -> None:
 
 def test_the_artefact_computes_what_was_trained(trained: Run) -> None:
     manifest = export_run(trained, ExportOptions(lava=Witness(mode="off")))
-    assert manifest["input"] == {"shape": [2, 8, 8], "kind": "graded", "constant": 0, "maximum": 31}
+    assert manifest["input"] == {"shape": [2, 8, 8], "kind": "graded", "constant": 0, "maximum": 31, "shift": 0}
     network = read_network(trained.export / "network.net")
     dataset = load_data(trained.recipe)
     frames = network.input.encode(dataset.test.images[:].numpy())
