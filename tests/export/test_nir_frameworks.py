@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nir
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from neurokd.errors import NeurokdError
 from neurokd.export.nir_float import FloatTrace, run_float
 from neurokd.export.nir_graph import common_nodes, fold
 from neurokd.export.nir_io import read_nir
@@ -101,11 +103,75 @@ def test_norse(evaluate: Evaluate) -> None:
     assert torch.allclose(trace.answer, torch.stack(membrane), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["IFNode", "soft", "LIFNode", "decay_input", "ParametricLIFNode", "CUBALIFNode"])
+def test_spikingjelly(kind: str, evaluate: Evaluate) -> None:
+    pytest.importorskip("spikingjelly", reason="SpikingJelly is not installed", exc_type=ImportError)
+    from spikingjelly.activation_based import functional, layer, neuron
+    from spikingjelly.activation_based.nir_exchange import export_to_nir
+
+    torch.manual_seed(0)
+    options = {"soft": {"v_reset": None}, "decay_input": {"decay_input": False}}.get(kind, {})
+    make = getattr(neuron, {"soft": "IFNode", "decay_input": "LIFNode"}.get(kind, kind))
+    first, last, bias = make(**options), make(**options), kind != "CUBALIFNode"
+    conv, linear = layer.Conv2d(2, 4, 3, padding=1, bias=bias), layer.Linear(4 * 3 * 3, 8, bias=bias)
+    net = nn.Sequential(conv, first, layer.AvgPool2d(2), layer.Flatten(), linear, last, layer.Linear(8, 3))
+    functional.set_step_mode(net, "m")
+    louder(net, 10.0 if kind in ("LIFNode", "ParametricLIFNode") else 4.0)
+    inputs = torch.rand(STEPS, 4, 2, 6, 6)
+    with torch.no_grad():
+        z = first(conv(inputs))
+        y = last(linear(net[3](net[2](z))))
+    functional.reset_net(net)
+    if kind == "soft":
+        with pytest.raises(NotImplementedError, match="soft reset"):
+            export_to_nir(net, inputs)
+        first.v_reset = last.v_reset = 0.0
+    graph = export_to_nir(net, inputs)
+    for name in ("_1", "_5") if kind == "soft" else ():
+        graph.nodes[name].metadata = {"reset": "soft"}
+    compare(evaluate(graph, 1e-4, inputs), {"_1": list(z), "_5": list(y)})
+
+
+def test_a_membrane_of_spikingjelly_that_is_reset_elsewhere_is_refused(evaluate: Evaluate) -> None:
+    pytest.importorskip("spikingjelly", reason="SpikingJelly is not installed", exc_type=ImportError)
+    from spikingjelly.activation_based import neuron
+    from spikingjelly.activation_based.nir_exchange import export_to_nir
+
+    graph = export_to_nir(nn.Sequential(nn.Linear(4, 3), neuron.LIFNode(v_reset=-0.2)), torch.rand(1, 4))
+    with pytest.raises(NeurokdError, match="layer '_1': needs v_leak = v_reset = 0"):
+        evaluate(graph, 1e-4, torch.rand(STEPS, 1, 4))
+
+
+def sinabs_layers() -> Any:
+    reason = "sinabs, or matplotlib and samna for it, is not installed"
+    pytest.importorskip("sinabs", reason=reason, exc_type=ImportError)
+    return pytest.importorskip("sinabs.layers")
+
+
+def test_lif_of_sinabs(evaluate: Evaluate) -> None:
+    """It decays by exp(-1 / tau), an Euler step by 1 - dt / tau: the graph takes the tau at which both are equal."""
+    sl = sinabs_layers()
+    from sinabs.activation import MembraneReset, SingleSpike
+    from sinabs.nir import to_nir
+
+    torch.manual_seed(0)
+    options = {"batch_size": 4, "spike_fn": SingleSpike, "reset_fn": MembraneReset(), "min_v_mem": None}
+    first, last = sl.LIFSqueeze(tau_mem=5.0, **options), sl.LIFSqueeze(tau_mem=2.0, **options)
+    net = nn.Sequential(nn.Linear(12, 20), first, nn.Linear(20, 5), last)
+    louder(net, 8.0)
+    inputs = torch.rand(4 * STEPS, 12)
+    with torch.no_grad():
+        z = first(net[0](inputs))
+        y = last(net[2](z))
+        graph = to_nir(net, inputs)
+    for name in ("1", "3"):
+        graph.nodes[name].tau = 1.0 / (1.0 - np.exp(-1.0 / graph.nodes[name].tau.numpy().astype(float)))
+    theirs = {name: list(spikes.unflatten(0, (4, STEPS)).transpose(0, 1)) for name, spikes in {"1": z, "3": y}.items()}
+    compare(evaluate(graph, 1.0, inputs.unflatten(0, (4, STEPS)).transpose(0, 1)), theirs)
+
+
 def test_sinabs(evaluate: Evaluate) -> None:
-    pytest.importorskip(
-        "sinabs", reason="sinabs, or matplotlib and samna for it, is not installed", exc_type=ImportError
-    )
-    import sinabs.layers as sl
+    sl = sinabs_layers()
     from sinabs.activation import MembraneReset, SingleSpike
     from sinabs.nir import to_nir
 
