@@ -72,6 +72,8 @@ def export_nir(path: Path, options: NirOptions | None = None) -> dict[str, Any]:
             network = write_networks(folder, graph, calibration.quantized.network)
             manifest = measure(network, folder, calibration, reference, options.export)
             manifest["notes"] = [*notes, *calibration.notes]
+            config = data_config(options.calibrate) if options.calibrate is not None else None
+            manifest["data"] = config.model_dump(mode="json") if config else None
             manifest["source"] = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
             write_json(folder / "manifest.json", manifest)
     except NeurokdError as error:

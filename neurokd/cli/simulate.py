@@ -10,7 +10,9 @@ from neurokd.errors import NeurokdError
 
 
 def simulate(
-    artefact: Annotated[Path | None, typer.Argument(help="network.net or a run; default the newest run's.")] = None,
+    artefact: Annotated[
+        Path | None, typer.Argument(help="network.net, its folder or a run; default the newest run's.")
+    ] = None,
     backend: Annotated[Literal["integer", "lava", "onnx"], typer.Option(help="Who runs it.")] = "integer",
     samples: Annotated[int | None, typer.Option(min=1, help="Test images; default all, 20 on Lava.")] = None,
     lava_fast: Annotated[bool, typer.Option("--lava-fast", help="Im2col convolution in Lava, same integers.")] = False,
@@ -19,14 +21,19 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Accuracy, spikes per layer, synaptic operations and wall time of an artefact."""
+    import torch
+
     from neurokd.export.network_file import read_network
     from neurokd.hardware.activity import measure_activity
     from neurokd.hardware.lava.runner import run_lava
     from neurokd.hardware.simulator import simulate as run_integer
+    from neurokd.training import load_data
 
     path, run = _locate(artefact)
     network = read_network(path)
-    images = _test_images(run, samples if samples or backend != "lava" else 20, data_root)
+    test = load_data(run.recipe, data_root).test if run else _named_data(path, network.timesteps, data_root)
+    samples = samples if samples or backend != "lava" else 20
+    images = test if samples is None else test.subset(torch.arange(min(samples, len(test))))
     frames = network.input.encode(images.images[:].numpy())
     if frames.shape[2:] != network.input.shape:
         raise NeurokdError(
@@ -58,14 +65,18 @@ def simulate(
 
 
 def _locate(artefact: Path | None) -> tuple[Path, Any]:
-    """The network file and the run it belongs to."""
+    """The network file and the run it belongs to, None of an artefact that lies elsewhere."""
     from neurokd.runs import Run, find_run
 
+    if artefact is not None and (artefact / "manifest.json").is_file():
+        artefact = artefact / "network.net"
     if artefact is not None and artefact.is_file():
         run = Run(artefact.absolute().parent.parent)
-        if not (run.path / "recipe.yaml").is_file():
-            raise NeurokdError(f"artefact '{artefact}': lies in no run folder, so its test data are not known")
-        return artefact, run
+        if (run.path / "recipe.yaml").is_file():
+            return artefact, run
+        if (artefact.parent / "manifest.json").is_file():
+            return artefact, None
+        raise NeurokdError(f"artefact '{artefact}': lies in no run folder and beside no manifest.json that names data")
     run = find_run(str(artefact) if artefact else None)
     path = run.export / "network.net"
     if not path.is_file():
@@ -73,13 +84,21 @@ def _locate(artefact: Path | None) -> tuple[Path, Any]:
     return path, run
 
 
-def _test_images(run: Any, samples: int | None, data_root: Path | None) -> Any:
-    import torch
+def _named_data(artefact: Path, timesteps: int, data_root: Path | None) -> Any:
+    """The test images of the data that the manifest beside `artefact` names."""
+    from neurokd.data.config import DataConfig
+    from neurokd.export.nir_data import load_nir_data
+    from neurokd.runs import read_json
 
-    from neurokd.training import load_data
-
-    test = load_data(run.recipe, data_root).test
-    return test if samples is None else test.subset(torch.arange(min(samples, len(test))))
+    manifest = artefact.parent / "manifest.json"
+    named = read_json(manifest).get("data")
+    if named is None:
+        raise NeurokdError(f"'{manifest}': names no data; export the NIR file again with --calibrate DATA")
+    try:
+        config = DataConfig.model_validate(named)
+    except ValueError as error:
+        raise NeurokdError(f"'{manifest}': its data are none ({str(error).splitlines()[-1].strip()})") from error
+    return load_nir_data(config, timesteps, data_root).test
 
 
 def _show(result: dict[str, Any]) -> None:

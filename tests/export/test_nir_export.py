@@ -67,13 +67,36 @@ def test_with_data_the_manifest_has_accuracies(digits: Path) -> None:
 def test_without_data_the_inputs_are_random(digits: Path, tmp_path: Path) -> None:
     options = NirOptions(out=tmp_path / "out", timesteps=3, export=WITHOUT_LAVA)
     manifest = export_nir(digits, options)
-    assert manifest["timesteps"] == 3 and manifest["accuracy_per_step"] == []
+    assert manifest["timesteps"] == 3 and manifest["accuracy_per_step"] == [] and manifest["data"] is None
     assert {row["accuracy"] for row in manifest["waterfall"]} == {None}
     assert manifest["waterfall"][-1]["stage"] == "quantised" and 0.0 <= manifest["waterfall"][-1]["agreement"] <= 1.0
     calibration = manifest["calibration"]
     assert "random" in calibration["part"] and calibration["rounding"] == "nearest"
     assert set(calibration["clip"].values()) == {1.0} and calibration["candidates"] == []
     assert export_nir(digits, options)["sha256"] == manifest["sha256"]  # again, over the first one
+
+
+def test_an_artefact_is_simulated_on_the_data_that_it_names(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["export", str(digits), "--calibrate", "digits", "--lava", "off", "--samples", "20", "--json"]
+    assert neurokd(command) == 0
+    manifest = json.loads(capsys.readouterr().out)
+    assert manifest["data"]["name"] == "digits"
+    folder = digits.parent / "model-export"
+    for artefact in (folder, folder / "network.net"):
+        assert neurokd(["simulate", str(artefact), "--samples", "20", "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["samples"] == 20 and result["accuracy_per_step"] == manifest["accuracy_per_step"]
+    for data, message in (
+        ({"data": None}, "manifest.json': names no data; export the NIR file again with --calibrate"),
+        ({}, "manifest.json': names no data"),
+        ({"data": {"name": "no set"}}, "manifest.json': its data are none"),
+    ):
+        (folder / "manifest.json").write_text(json.dumps(data))
+        assert neurokd(["simulate", str(folder)]) == 2
+        assert message in capsys.readouterr().err
+    (folder / "manifest.json").unlink()
+    assert neurokd(["simulate", str(folder / "network.net")]) == 2
+    assert "lies in no run folder and beside no manifest.json" in capsys.readouterr().err
 
 
 def test_the_scales_are_those_that_are_asked_for(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
