@@ -12,10 +12,12 @@ from neurokd.export.calibrate import float_logits, integer_logits
 from neurokd.export.lower import lower
 from neurokd.export.network_file import read_network, write_network
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
+from neurokd.export.passes.fold_scale import fold_scale
 from neurokd.export.quantize import quantize
 from neurokd.export.verify import compare
 from neurokd.hardware.lava.runner import LavaJob, run_lava_many
 from neurokd.hardware.simulator import simulate
+from neurokd.models import build_model
 from neurokd.models.residual import BasicBlock
 from neurokd.neurons import LIF
 from neurokd.spiking import SpikingNetwork, to_spiking
@@ -105,6 +107,32 @@ def test_every_shape_of_model_runs_on_lava_as_in_the_simulator(tmp_path: Path) -
         spikes = [int(ours.spikes[p.name].sum()) for p in network.populations if p.name != network.readout]
         assert min(spikes) > 0, name
         assert compare(ours, theirs).mismatches == 0, f"{name}: {compare(ours, theirs).describe()}"
+
+
+@pytest.mark.lava
+def test_deep_residual_networks_run_on_lava_as_in_the_simulator(tmp_path: Path) -> None:
+    """ResNet-18 and ResNet-19, narrow: 18 and 19 levels, shortcuts over two of them, and every level fires."""
+    torch.manual_seed(0)
+    jobs, networks = [], []
+    for name in ("resnet18", "resnet19"):
+        ann = build_model(name, (3, 16, 16), 10, width=4)
+        for module in ann.modules():
+            if isinstance(module, nn.BatchNorm2d | nn.Linear):
+                nn.init.constant_(module.bias, 0.6)
+        student = to_spiking(ann, LIF(), 2)
+        with torch.no_grad():
+            for _ in range(20):
+                student.train()(torch.rand(16, 3, 16, 16))
+        graph = fold_average_pooling(fold_scale(lower(student.eval(), (3, 16, 16))))
+        write_network(quantize(graph).network, tmp_path / f"{name}.net")
+        networks.append(read_network(tmp_path / f"{name}.net"))
+        images = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
+        jobs.append(LavaJob(tmp_path / f"{name}.net", networks[-1].input.encode(images.numpy())))
+    for network, job, theirs in zip(networks, jobs, run_lava_many(jobs, fast=True), strict=True):
+        ours = simulate(network, job.inputs)
+        fired = [int(ours.spikes[p.name].sum()) for p in network.populations if p.name != network.readout]
+        assert len(fired) >= 17 and min(fired) > 0, fired
+        assert compare(ours, theirs).mismatches == 0, compare(ours, theirs).describe()
 
 
 def test_a_large_bias_rides_on_the_constant_plane_of_a_dense_first_layer_too() -> None:
