@@ -1,6 +1,5 @@
 """A recipe: one experiment, complete. YAML in, the resolved YAML saved with the run."""
 
-import difflib
 import re
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from neurokd.distill import CE, TET, Method
 from neurokd.errors import NeurokdError
 from neurokd.neurons import LIF
 from neurokd.qcfs import QCFSConfig
+from neurokd.recipe_errors import explain
 
 MAX_SEED = 2**32 - 1  # the largest that NumPy's generator takes
 
@@ -241,7 +241,8 @@ def parse_recipe(values: dict[str, Any], subject: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise NeurokdError(f"{subject}: " + "; ".join(_explain(e) for e in error.errors())) from error
+        schema = Recipe.model_json_schema()
+        raise NeurokdError(f"{subject}: " + "; ".join(explain(e, schema) for e in error.errors())) from error
 
 
 def _other_kind(values: dict[str, Any]) -> str | None:
@@ -267,48 +268,3 @@ def _set(values: dict[str, Any], override: str) -> None:
         values[leaf] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise NeurokdError(f"--set {override}: '{text}' is not a YAML value") from error
-
-
-_SECTION = "expected a section of keys"
-_MESSAGES = {  # where pydantic speaks of Python instead of recipes
-    "model_type": _SECTION,
-    "model_attributes_type": f"{_SECTION}, e.g. {{{{name: kd}}}}",
-    "union_tag_invalid": "unknown name '{tag}'; allowed are {expected_tags}",
-    "union_tag_not_found": "expected a 'name' among the keys",
-}
-
-
-def _explain(error: Any) -> str:
-    path = [str(part) for part in error["loc"]]
-    where = ".".join(part for part in path if "[" not in part)  # pydantic adds its types, e.g. tuple[str, ...]
-    if error["type"] == "extra_forbidden":
-        nearest = difflib.get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
-        hint = f", did you mean '{nearest[0]}'?" if nearest else f"; allowed are {', '.join(_keys_at(path[:-1]))}"
-        return f"unknown key '{where}'{hint}"
-    message = _MESSAGES.get(error["type"], "{msg}").format(**{"msg": error["msg"], **error.get("ctx", {})})
-    message = message.removeprefix("Value error, ")
-    got = "" if error["type"] in ("missing", "value_error", "union_tag_invalid") else f", got {error['input']!r}"
-    return f"{where}: {message}{got}" if where else f"{message}{got}"
-
-
-def _keys_at(path: list[str]) -> list[str]:
-    """The keys that the recipe's schema allows under `path`; method names are part of a path."""
-    schema = Recipe.model_json_schema()
-    node: dict[str, Any] = schema
-    for part in path:
-        branches = _branches(schema, node.get("properties", {}).get(part, {}))
-        if not branches:  # the tag of a union, e.g. method.tser
-            branches = [
-                b for b in _branches(schema, node) if b.get("properties", {}).get("name", {}).get("const") == part
-            ]
-            node = branches[0] if branches else {}
-            continue
-        node = branches[0] if len(branches) == 1 else {"anyOf": branches}
-    return list(node.get("properties", {}))
-
-
-def _branches(schema: dict[str, Any], node: dict[str, Any]) -> list[dict[str, Any]]:
-    if "$ref" in node:
-        return [schema["$defs"][node["$ref"].rpartition("/")[2]]]
-    options = [b for option in node.get("anyOf", node.get("oneOf", [])) for b in _branches(schema, option)]
-    return [b for b in options if b] or ([node] if "properties" in node else [])
