@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from neurokd.export.network import FRACTION_BITS, MAX_DECAY, MAX_STATE, Population
+from neurokd.hardware.lif import channelwise
 
 
 def integer_lif(
@@ -20,9 +20,9 @@ def integer_lif(
     """
     dtype = torch.float32 if _shifts_only(population) else torch.float64
     drive, offset = current.to(dtype) * (1 << FRACTION_BITS), bias.to(dtype) * (1 << FRACTION_BITS)
-    threshold = _channelwise(population.threshold * (1 << FRACTION_BITS), population, dtype)
+    threshold = channelwise(population.threshold, population.shape, dtype)
     soft = population.reset == "soft"
-    v = _channelwise(np.asarray(population.initial), population, dtype).expand_as(drive[0])
+    v = channelwise(population.initial, population.shape, dtype, shift=0).expand_as(drive[0])
     u: torch.Tensor | None = None
     spikes = []
     for t in range(timesteps):
@@ -40,13 +40,6 @@ def _shifts_only(population: Population) -> bool:
     """Whether float32 holds every value: decays that are a power of two lose only bits that truncation drops."""
     factors = (MAX_DECAY - population.decay_u, MAX_DECAY - population.decay_v)
     return all(factor & (factor - 1) == 0 for factor in factors)
-
-
-def _channelwise(values: Any, population: Population, dtype: torch.dtype) -> torch.Tensor:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim == 1:
-        array = array.reshape(-1, *[1] * (len(population.shape) - 1))
-    return torch.tensor(array, dtype=dtype)
 
 
 class _Decay(torch.autograd.Function):
