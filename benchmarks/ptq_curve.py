@@ -23,7 +23,6 @@ from neurokd.export.artefact import first_images
 from neurokd.export.calibrate import calibrate, float_logits
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.opened import open_run
-from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.quantize import quantize
 from neurokd.export.scale_search import ScaleOptions, integer_logits
 from neurokd.report.chart_lines import Frame, Series, line_chart
@@ -83,7 +82,7 @@ def measure(run: Run, row: dict[str, Any], arguments: argparse.Namespace) -> Non
     if not missing:
         return
     opened = open_run(run, arguments.data_root)
-    folded, training = fold_average_pooling(opened.graph), opened.calibration_images()
+    folded, training = opened.folded, opened.calibration_images()
     test = first_images(opened.dataset.test, arguments.samples)
     wanted, given = float_logits(opened.student, test), float_logits(opened.student, training)
     labels = test.labels.numpy()

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import nir
-
 from neurokd.errors import NeurokdError
 from neurokd.export.artefact import ExportOptions, Reference, first_images, measure, write_networks
 from neurokd.export.calibrate import Calibration, calibrate, float_logits
@@ -11,9 +9,7 @@ from neurokd.export.contract import require
 from neurokd.export.forms import float_forms
 from neurokd.export.layers_of_torch import layers_of_torch
 from neurokd.export.opened import OpenedRun, open_run
-from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.qat import trained_integers, was_begun
-from neurokd.export.quantize import encoding_of
 from neurokd.export.scale_search import ScaleOptions
 from neurokd.export.stages import of_graph, of_student
 from neurokd.export.target import find_target
@@ -33,13 +29,12 @@ def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]
     options = options or ExportOptions()
     opened = open_run(run, options.data_root)
     notes = require(layers_of_torch(opened.student.net, opened.dataset.shape)[0], find_target(options.target))
-    folded = fold_average_pooling(opened.graph)
     test = first_images(opened.dataset.test, options.samples)
-    calibration = _calibration(opened, folded, options.scales)
+    calibration = _calibration(opened, options.scales)
     stages = (
         of_student("float student", opened.student, test),
-        of_graph("batch norm folded", opened.graph, test, encoding_of(folded), "the NIR graph in network.nir"),
-        *float_forms(folded, calibration.chosen, test),
+        of_graph("batch norm folded", opened.graph, test, opened.dataset.encoding, "the NIR graph in network.nir"),
+        *float_forms(opened.folded, calibration.chosen, test),
     )
     teacher = opened.result["teacher"]
     reference = Reference(stages, test, teacher=teacher, teacher_samples=len(opened.dataset.test))
@@ -50,11 +45,12 @@ def export_run(run: Run, options: ExportOptions | None = None) -> dict[str, Any]
     return manifest
 
 
-def _calibration(opened: OpenedRun, folded: nir.NIRGraph, scales: ScaleOptions | None) -> Calibration:
+def _calibration(opened: OpenedRun, scales: ScaleOptions | None) -> Calibration:
     """The integers that were trained or, where there are none, the quantisation of the student that loses least."""
     if not was_begun(opened.run):
         training = opened.calibration_images()
-        return calibrate(folded, float_logits(opened.student, training), training, opened.dataset.classes, scales)
+        wanted = float_logits(opened.student, training)
+        return calibrate(opened.folded, wanted, training, opened.dataset.classes, scales)
     if scales is not None:
         raise NeurokdError(
             f"run '{opened.run.path}': was trained in integers, which fixed its bits and scales; export it without "

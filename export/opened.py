@@ -1,6 +1,7 @@
 """A finished run, opened for export: its data, its student, and the student's float graph."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from neurokd.data.images import DataSet, ImageSet
 from neurokd.data.splits import stratified
 from neurokd.errors import NeurokdError
 from neurokd.export.lower import lower
+from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
 from neurokd.runs import Run
 from neurokd.spiking import SpikingNetwork
@@ -21,13 +23,18 @@ CALIBRATION_SAMPLES = 512
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """`graph` is the student lowered, its pooling still there."""
+    """`graph` is the student lowered, its pooling still there; `folded` is what is quantised."""
 
     run: Run
     result: dict[str, Any]
     dataset: DataSet
     student: SpikingNetwork
     graph: nir.NIRGraph
+
+    @cached_property
+    def folded(self) -> nir.NIRGraph:
+        """The graph with its pooling folded."""
+        return fold_average_pooling(self.graph)
 
     def calibration_images(self) -> ImageSet:
         """Images that the student was trained on, as many of each class as there are in all."""

@@ -18,7 +18,6 @@ from neurokd.evaluation import evaluate
 from neurokd.export.calibrate import Calibration, float_logits
 from neurokd.export.integer_network import IntegerNetwork
 from neurokd.export.opened import OpenedRun, open_run
-from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.qat_start import FILE as START
 from neurokd.export.qat_start import Start, load_start, save_start, search_start
 from neurokd.export.scale_search import ScaleOptions, judged, with_input_bits
@@ -73,7 +72,7 @@ def load_integers(opened: OpenedRun) -> IntegerNetwork:
             f"run '{target.path}': training in integers has not finished; continue it with: "
             f"neurokd train {opened.run.path}, or delete '{target.path}' to export the float student"
         )
-    network = _network(opened, load_start(opened.graph, target.path))
+    network = _network(opened, load_start(opened.folded, target.path))
     target.load_weights(network)
     return network.eval()
 
@@ -94,7 +93,7 @@ def trained_integers(opened: OpenedRun) -> Calibration:
     candidate = judged(
         "trained in integers",
         {scale.name: scale.clip for scale in quantized.scales},
-        with_input_bits(fold_average_pooling(opened.graph), network.encoding.bits),
+        with_input_bits(opened.folded, network.encoding.bits),
         network.populations(),
         quantized,
         images,
@@ -179,7 +178,7 @@ def _validation_accuracy(network: SpikingNetwork, opened: OpenedRun) -> float:
 def _untrained(opened: OpenedRun, target: Run, settings: QATConfig) -> IntegerNetwork:
     """The network before its first epoch: chosen and saved now, or that with which an interrupted training began."""
     if (target.path / START).is_file():
-        network = _network(opened, load_start(opened.graph, target.path))
+        network = _network(opened, load_start(opened.folded, target.path))
         target.load_weights(network)
         return network
     start = search_start(opened, settings)

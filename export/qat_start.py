@@ -15,7 +15,6 @@ from neurokd.export.calibrate import calibrate, float_logits
 from neurokd.export.float_populations import FloatPopulation, float_populations
 from neurokd.export.integers import LayerScale
 from neurokd.export.opened import OpenedRun
-from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.quantize import encoding_of
 from neurokd.export.scale_search import ScaleOptions, with_input_bits
 from neurokd.files import write_json
@@ -65,7 +64,7 @@ def search_start(opened: OpenedRun, settings: QATConfig) -> Start:
     images = opened.calibration_images()
     wanted = float_logits(opened.student, images)
     options = ScaleOptions(weight_bits=settings.bits, per_channel=settings.per_channel)
-    found = calibrate(fold_average_pooling(opened.graph), wanted, images, opened.dataset.classes, options).chosen
+    found = calibrate(opened.folded, wanted, images, opened.dataset.classes, options).chosen
     return Start(found.populations, found.quantized.scales, encoding_of(found.graph))
 
 
@@ -78,8 +77,8 @@ def save_start(start: Start, folder: Path) -> None:
     write_json(folder / FILE, _File(input_bits=start.encoding.bits, layers=layers).model_dump())
 
 
-def load_start(graph: nir.NIRGraph, folder: Path) -> Start:
-    """The populations of `graph`, a lowered student, with what `save_start` wrote.
+def load_start(folded: nir.NIRGraph, folder: Path) -> Start:
+    """The populations of `folded`, the graph of a student that is quantised, with what `save_start` wrote.
 
     Raises NeurokdError if the file is missing, damaged or of another network.
     """
@@ -88,7 +87,7 @@ def load_start(graph: nir.NIRGraph, folder: Path) -> Start:
         stored = _File.model_validate(read_json(path))
     except ValidationError as error:
         raise NeurokdError(f"'{path}': damaged; delete '{folder}' and train in integers again") from error
-    shown = with_input_bits(fold_average_pooling(graph), stored.input_bits)
+    shown = with_input_bits(folded, stored.input_bits)
     encoding = encoding_of(shown)
     found = float_populations(shown, float(shown.metadata["dt"]), encoding)
     if [one.name for one in found] != [layer.name for layer in stored.layers]:
