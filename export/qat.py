@@ -1,6 +1,5 @@
 """Quantisation-aware training: a finished run goes on in the integers of its export, taught by its float student."""
 
-import copy
 import logging
 import time
 from pathlib import Path
@@ -107,7 +106,7 @@ def _train(opened: OpenedRun, target: Run, data_root: Path | None, progress: boo
     recipe, student = target.recipe, opened.student
     settings = _settings(recipe)
     network = _untrained(opened, target, settings)
-    untrained, before = copy.deepcopy(network.state_dict()), _scores(network, opened)
+    before = _scores(network, opened)
     module = Distiller(
         network,
         KD(kd_weight=settings.kd_weight, temperature=settings.temperature),
@@ -125,7 +124,7 @@ def _train(opened: OpenedRun, target: Run, data_root: Path | None, progress: boo
     after = _scores(network, opened)
     if after["validation_accuracy"] <= before["validation_accuracy"]:
         logger.info("no epoch was better than the quantised student on validation data; that one is kept")
-        network.load_state_dict(untrained)
+        _beginning(target).load_weights(network)
         target.save_weights(network)
         best_epoch, after = None, before
     return {
@@ -133,7 +132,7 @@ def _train(opened: OpenedRun, target: Run, data_root: Path | None, progress: boo
         "created": now(),
         "bits": settings.bits,
         "best_epoch": best_epoch,
-        "float": _scores(student, opened),
+        "float": {key: opened.result["student"][key] for key in before},
         "before": before,
         "after": after,
         "wall_s": seconds,
@@ -179,13 +178,18 @@ def _untrained(opened: OpenedRun, target: Run, settings: QATConfig) -> IntegerNe
     """The network before its first epoch: chosen and saved now, or that with which an interrupted training began."""
     if (target.path / START).is_file():
         network = _network(opened, load_start(opened.folded, target.path))
-        target.load_weights(network)
+        _beginning(target).load_weights(network)
         return network
     start = search_start(opened, settings)
     network = _network(opened, start)
-    target.save_weights(network)
+    _beginning(target).save_weights(network)
     save_start(start, target.path)
     return network
+
+
+def _beginning(target: Run) -> Run:
+    """Where the weights before the first epoch are kept, apart from the best ones that training leaves."""
+    return Run(target.path / "start")
 
 
 def _settings(recipe: Recipe) -> QATConfig:

@@ -118,6 +118,19 @@ def test_interrupted_it_continues_to_the_same_end(
     assert [continued.result()[key] for key in keys] == [whole.result()[key] for key in keys]
 
 
+def test_killed_before_its_result_was_written_it_measures_the_same_start(
+    copied: tuple[Run, Recipe],
+) -> None:
+    """The weights of the best epoch are there by then, and must not be taken for the start."""
+    run, wanted = copied
+    target = train_in_integers(run, wanted, progress=False)
+    first = target.result()
+    (target.path / "result.json").unlink()
+    second = train_in_integers(run, wanted, progress=False).result()
+    keys = ("float", "before", "after", "best_epoch")
+    assert [second[key] for key in keys] == [first[key] for key in keys]
+
+
 def test_a_start_that_no_epoch_beats_is_kept(copied: tuple[Run, Recipe]) -> None:
     run, _ = copied
     spoiling = recipe(Path(run.recipe.data.path or ""), bits=8, epochs=1, lr=3.0, schedule="constant")
