@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from neurokd.cli.export import check_lava, show_manifest
-from neurokd.errors import CheckFailed
+from neurokd.errors import CheckFailed, NeurokdError
 from neurokd.export.artefact import ExportOptions
 from neurokd.export.bundle import export_run
 from neurokd.export.onnx_bundle import FOLDER, export_onnx
@@ -21,6 +21,11 @@ def export_graphs(run: Run, options: ExportOptions, as_json: bool) -> None:
         if not as_json:
             show_manifest(run.export, artefact)
         check_lava(run.export, artefact)
+    elif options.scales is not None:
+        raise NeurokdError(
+            f"run '{run.path}': has been exported, and its graphs hold those integers; export it again with these "
+            "options and without --target onnx first"
+        )
     manifest = export_onnx(run, samples=options.samples, data_root=options.data_root)
     folder = run.export / FOLDER
     if as_json:

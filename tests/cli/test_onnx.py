@@ -173,3 +173,8 @@ def test_a_graph_that_is_not_the_verified_one_is_refused(project: Path, capsys: 
     shutil.rmtree(ONNX)
     error = fails(capsys, ["simulate", "--backend", "onnx"], 2)
     assert "has no onnx/network.onnx yet; write it with: neurokd export" in error and "--target onnx" in error
+
+
+def test_bits_of_graphs_are_those_of_the_artefact(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert neurokd(["export", "--target", "onnx", "--weight-bits", "4"]) == 2
+    assert "has been exported, and its graphs hold those integers" in capsys.readouterr().err
