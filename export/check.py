@@ -31,10 +31,10 @@ from neurokd.export.passes.weigh_shortcuts import weigh_shortcuts
 from neurokd.export.quantize import quantize
 from neurokd.export.target import Target
 from neurokd.inputs import PIXELS, Encoding
+from neurokd.networks import build_ann, build_student
 from neurokd.recipe import Recipe
 from neurokd.runs import Run
 from neurokd.spiking import SpikingNetwork
-from neurokd.training import build_ann, build_student
 
 Shape = tuple[int, int, int]
 

@@ -77,7 +77,7 @@ _MODULE = "use the layer module of torch.nn instead of the function"
 _NEURONS = "change these parameters, or take smaller steps"
 _NORM = "use nn.BatchNorm directly after a convolution or linear layer"
 _POOL = "use nn.AdaptiveAvgPool2d(1) or nn.AvgPool2d"
-_STOCK = "fine-tune it with neuron: {reset: hard, initial: 0}, or use --target loihi2-microcode"
+_STOCK = "use neuron: {reset: hard, initial: 0}, neurokd train RUN --hard-reset, or --target loihi2-microcode"
 _WINDOWS = "use equal kernel and stride that divide the map, no padding"
 
 INSTEAD: Mapping[str, str] = (

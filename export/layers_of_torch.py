@@ -83,7 +83,7 @@ def _caller(node: fx.Node) -> str:
 
 
 def _neurons(module: LIFNeurons) -> Neurons:
-    lif = module.lif
+    lif = module.deployed
     return Neurons(lif.threshold, lif.decay, lif.reset, lif.initial)
 
 

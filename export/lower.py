@@ -185,9 +185,10 @@ def _convert_linear(module: nn.Linear, node: fx.Node) -> nir.NIRNode:
 def _convert_lif(module: LIFNeurons, node: fx.Node) -> nir.NIRNode:
     """`tau dv/dt = -v + r I`, one Euler step: `v + (dt / tau) (r I - v)` = decay v + I; with decay 1 `dv/dt = r I`.
 
-    A soft reset and a membrane that does not start at 0 stand in the metadata (`nir_reset`).
+    A soft reset and a membrane that does not start at 0 stand in the metadata (`nir_reset`), unless there is but one
+    step, for which a hard reset gives the same spikes (`LIF.hard`).
     """
-    p = module.lif
+    p = module.deployed
     forget, metadata = 1.0 - p.decay, reset_metadata(p.reset, p.initial)
     if forget == 0.0:  # r, threshold, reset
         return nir.IF(*_constants(node, 1.0 / TIME_STEP_S, p.threshold, 0.0), metadata=metadata)

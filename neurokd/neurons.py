@@ -39,6 +39,22 @@ class LIF(BaseModel):
     detach_reset: bool = True
     implementation: Literal["fused", "reference"] = "fused"
 
+    def hard(self) -> "LIF":
+        """The neuron with a hard reset, a membrane that starts at 0 and a threshold lowered by what it started with.
+
+        With `decay` 1 or `initial` 0 it spikes as this one, for every input, up to and with its first spike. What
+        follows a spike differs; in a network of one step nothing follows.
+
+        >>> LIF(decay=1.0, initial=0.5).hard().threshold
+        0.5
+        """
+        if self.reset == "hard" and not self.initial:
+            return self
+        needed = torch.tensor(self.threshold * (1.0 - self.decay * self.initial))
+        if self.reset == "soft":  # which spikes at its threshold, a hard one above it
+            needed = torch.nextafter(needed, torch.tensor(0.0))
+        return self.model_copy(update={"threshold": needed.item(), "reset": "hard", "initial": 0.0})
+
 
 def lif_step(x: torch.Tensor, v: torch.Tensor, p: LIF) -> tuple[torch.Tensor, torch.Tensor]:
     """One step without gradients: input and membrane `[B, ...]` to (spikes, membrane after reset).

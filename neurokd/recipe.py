@@ -97,6 +97,9 @@ class Recipe(_Section):
     `start: converted` makes three stages of one recipe, as HSD has them: the teacher is an ANN over QCFS, the
     student its conversion, and `method` the loss that fine-tunes it.
 
+    `weights_from: RUN` takes the weights of a finished run of the same model instead, whose neurons, time steps or
+    method may have been others: a network with soft resets goes on with the chip's hard ones.
+
     On event data a step is a frame: `timesteps`, unless given, are the frames of `data.events` that the network is
     for. Fewer are the first of them. An ANN sees its frames as images of their own and answers with the mean logits.
     """
@@ -109,6 +112,7 @@ class Recipe(_Section):
     qcfs: QCFSConfig | None = None
     timesteps: int = Field(default=4, ge=1, le=64)
     start: Literal["random", "teacher", "converted"] = "random"
+    weights_from: Path | None = None
     method: Method = Field(default=CE())
     training: TrainingConfig = TrainingConfig()
     teacher: TeacherConfig | None = None
@@ -171,7 +175,12 @@ class Recipe(_Section):
     @property
     def uses_teacher(self) -> bool:
         """Whether a teacher is trained: a `teacher` section that neither method nor start needs is left alone."""
-        return self.method.needs_teacher or self.start != "random"
+        return self.method.needs_teacher or self.starts_from_teacher
+
+    @property
+    def starts_from_teacher(self) -> bool:
+        """Whether the weights before training are those of the teacher."""
+        return self.start != "random" and self.weights_from is None
 
     def teacher_recipe(self) -> "Recipe":
         """The recipe that trains the teacher: same data and split, no neurons.

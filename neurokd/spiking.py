@@ -38,6 +38,11 @@ class LIFNeurons(nn.Module):
         spikes = lif(x.unflatten(0, (self.axis.steps_in(x), -1)), self.axis.timesteps, self.lif)
         return spikes.flatten(0, 1)
 
+    @property
+    def deployed(self) -> LIF:
+        """The neuron as a chip runs it: behind an only step no reset matters, and the hard one is the chip's own."""
+        return self.lif.hard() if self.axis.timesteps == 1 else self.lif
+
     def extra_repr(self) -> str:
         """Parameters for `print(model)`."""
         p = self.lif

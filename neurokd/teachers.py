@@ -11,6 +11,7 @@ from filelock import FileLock
 from neurokd.cache import cache_dir
 from neurokd.data.images import DataSet
 from neurokd.errors import NeurokdError
+from neurokd.networks import build_ann
 from neurokd.recipe import Recipe
 from neurokd.runs import Run
 
@@ -48,8 +49,6 @@ def teacher_key(recipe: Recipe, dataset: DataSet) -> str:
     are left at their defaults do not count, so that a new key leaves the cache alone; should a default change,
     the run's own recipe differs, and that is refused.
     """
-    from neurokd.training import build_ann
-
     wanted = recipe.teacher_recipe()
     digest = hashlib.sha256(wanted.model_dump_json(exclude_defaults=True).encode())
     tensors = build_ann(wanted, dataset.shape, len(dataset.classes)).state_dict()

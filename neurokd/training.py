@@ -1,58 +1,31 @@
 """`fit`: train a recipe into a complete run, or continue one."""
 
-import copy
 import logging
 import time
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import torch
 from torch import nn
 
 from neurokd.allocator import keep_freed_memory
-from neurokd.conversion import convert, to_qcfs
 from neurokd.data.dataset import load_dataset
 from neurokd.data.images import DataSet, Split
 from neurokd.data.loader import batches
 from neurokd.data.splits import fingerprint, split
 from neurokd.distiller import Distiller
-from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate
 from neurokd.files import write_json
 from neurokd.inputs import to_input
 from neurokd.loop import train
-from neurokd.models import build_model
 from neurokd.models.macs import count_macs
+from neurokd.networks import build_ann, build_student
 from neurokd.recipe import Recipe
 from neurokd.runs import Run, create_run, exclusive, now
-from neurokd.spiking import to_spiking
-from neurokd.taps import tapped
-from neurokd.trial import check_logits, check_weights_given
+from neurokd.start import check_start, describe_start, give_start
+from neurokd.trial import check_logits
 
 logger = logging.getLogger(__name__)
-
-
-def build_ann(recipe: Recipe, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The untrained ANN of a recipe, before any activation is swapped."""
-    return build_model(recipe.model.name, shape, classes, **recipe.model.options())
-
-
-def build_student(recipe: Recipe, dataset_shape: tuple[int, int, int], classes: int) -> nn.Module:
-    """The untrained network of a recipe: spiking, or the ANN for `neuron: null`, over ReLU or QCFS."""
-    L.seed_everything(recipe.seed, verbose=False)
-    ann = build_ann(recipe, dataset_shape, classes)
-    return _with_activations(ann, recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def _with_activations(ann: nn.Module, recipe: Recipe) -> nn.Module:
-    """The activation swap that the recipe asks for."""
-    if recipe.neuron is None:
-        return to_qcfs(ann, recipe.qcfs.levels, recipe.qcfs.threshold) if recipe.qcfs else ann
-    if recipe.start == "converted" and recipe.teacher and recipe.teacher.qcfs:
-        qcfs = recipe.teacher.qcfs
-        return convert(to_qcfs(ann, qcfs.levels, qcfs.threshold), recipe.timesteps, recipe.neuron)
-    return to_spiking(ann, recipe.neuron, recipe.timesteps)
 
 
 def load_data(recipe: Recipe, data_root: Path | None = None) -> DataSet:
@@ -69,24 +42,6 @@ def samples(recipe: Recipe, dataset: DataSet) -> tuple[torch.Tensor, torch.Tenso
     own = recipe.teacher_frames
     shown = dataset.lessons.window(0, own).images[:2] if own and dataset.lessons else None
     return to_input(dataset.train.images[:2]), None if shown is None else to_input(shown)
-
-
-def start_from(student: nn.Module, teacher: nn.Module) -> None:
-    """Give the student the teacher's weights and thresholds: SAKD's weight transfer, HSD's conversion (Alg. 1).
-
-    Raises NeurokdError if their tensors differ.
-    """
-    network, weights = tapped(student), teacher.state_dict()
-    ours = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    theirs = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-    if differing:
-        name = differing[0]
-        raise NeurokdError(
-            f"start: {len(differing)} tensors differ, first '{name}' (student {ours.get(name)}, "
-            f"teacher {theirs.get(name)}); give both the same model"
-        )
-    network.load_state_dict(weights)
 
 
 def load_model(run: Run, dataset: DataSet) -> nn.Module:
@@ -128,8 +83,7 @@ def _train_and_measure(
     sample, shown = samples(recipe, dataset)
     teacher = teacher_of(recipe, dataset, data_root, progress=progress) if recipe.uses_teacher else None
     ann = load_model(teacher.run, dataset) if teacher else None
-    if ann is not None and recipe.start != "random":
-        start_from(student, ann)
+    give_start(student, recipe, ann)
     distilled = ann if recipe.method.needs_teacher else None
     module = Distiller(
         student, recipe.method, recipe.training, recipe.seed, teacher=distilled, sample=sample, shown=shown
@@ -140,7 +94,7 @@ def _train_and_measure(
     seconds = time.perf_counter() - start
     result = _measure(student, run, dataset, parts)
     result["student"]["best_epoch"] = best_epoch
-    result["student"]["accuracy_per_step_at_start"] = _accuracy_at_start(recipe, ann, dataset)
+    result["student"] |= describe_start(recipe, ann, dataset)
     result["teacher"] = teacher.describe() if teacher else None
     result["wall_s"] = {"teacher": teacher.result["wall_s"]["student"] if teacher else None, "student": seconds}
     return result
@@ -154,33 +108,15 @@ def _try_out(student: nn.Module, recipe: Recipe, dataset: DataSet, parts: Split)
     if training.epochs:
         batches(varied, parts.train, training.batch_size, augment=augment, seed=recipe.seed, shuffle=True)
     check_logits(student, recipe.model.name, sample, classes)
-    if recipe.start == "random":
-        _check_start(recipe, dataset)
-    if not recipe.uses_teacher:
-        return
-    wanted = recipe.teacher_recipe()
-    _check_start(wanted, dataset)
-    ann = build_student(wanted, dataset.shape, classes)
-    check_logits(ann, wanted.model.name, sample, classes)
-    if recipe.start != "random":
-        start_from(copy.deepcopy(student), ann)
+    ann = None
+    if recipe.uses_teacher:
+        wanted = recipe.teacher_recipe()
+        ann = build_student(wanted, dataset.shape, classes)
+        check_logits(ann, wanted.model.name, sample, classes)
+        check_start(ann, wanted, None, dataset, parts)
+    check_start(student, recipe, ann, dataset, parts)
     if recipe.method.needs_teacher:
         Distiller(student, recipe.method, training, recipe.seed, teacher=ann, sample=sample, shown=shown).on_fit_end()
-
-
-def _check_start(recipe: Recipe, dataset: DataSet) -> None:
-    """Raise NeurokdError for a network that would be left at random weights."""
-    if recipe.training.epochs == 0:
-        check_weights_given(lambda: build_ann(recipe, dataset.shape, len(dataset.classes)), recipe.model.name)
-
-
-def _accuracy_at_start(recipe: Recipe, ann: nn.Module | None, dataset: DataSet) -> list[float] | None:
-    """Test accuracy after each step before the training, of a student that starts from its teacher; else None."""
-    if ann is None or recipe.start == "random":
-        return None
-    student = build_student(recipe, dataset.shape, len(dataset.classes))
-    start_from(student, ann)
-    return evaluate(student, dataset.test).accuracy_per_step
 
 
 def _measure(student: nn.Module, run: Run, dataset: DataSet, parts: Split) -> dict[str, Any]:

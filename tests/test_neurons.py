@@ -163,3 +163,22 @@ def test_keeps_the_memory_layout() -> None:
 def test_wrong_number_of_steps() -> None:
     with pytest.raises(ValueError, match="3 steps"):
         lif(torch.zeros(3, 2), 4, LIF())
+
+
+@settings(deadline=None)
+@given(p=_neurons())
+def test_after_one_step_a_hard_reset_is_as_good_as_any(p: LIF) -> None:
+    """Equal spikes for every input, those that meet the threshold exactly among them."""
+    hard = p.hard()
+    assert hard.reset == "hard" and hard.initial == 0.0
+    x = torch.arange(-512, 1024).unsqueeze(0) / 256
+    assert torch.equal(lif(x, 1, p), lif(x, 1, hard))
+
+
+@settings(deadline=None)
+@given(p=_neurons().filter(lambda p: p.decay == 1.0 or p.initial == 0.0), seed=st.integers(0, 99))
+def test_up_to_the_first_spike_a_hard_reset_is_as_good_as_any(p: LIF, seed: int) -> None:
+    x = torch.randint(-512, 1024, (6, 500), generator=torch.Generator().manual_seed(seed)).double() / 256
+    before, after = lif(x, 6, p), lif(x, 6, p.hard())
+    first = before.cumsum(0).cumsum(0) <= 1  # up to and with the first spike
+    assert torch.equal(before[first], after[first]) and before[first].any()

@@ -12,12 +12,12 @@ from neurokd.distill import METHODS
 from neurokd.distill.features import FeatureObjective
 from neurokd.distill.pairing import Pairing
 from neurokd.export.check import known_shape
+from neurokd.networks import build_ann, build_student
 from neurokd.neurons import LIF
 from neurokd.recipe import Recipe, load_recipe
 from neurokd.sweep.grid import points
 from neurokd.sweep.reading import read_mapping
 from neurokd.sweep.spec import load_sweep
-from neurokd.training import build_ann, build_student
 
 ROOT = Path(__file__).parents[1]
 RECIPES = ROOT / "recipes"

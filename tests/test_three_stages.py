@@ -11,9 +11,14 @@ from neurokd.data.dataset import load_dataset
 from neurokd.distiller import Distiller
 from neurokd.errors import NeurokdError
 from neurokd.export.bundle import ExportOptions, export_run
+from neurokd.export.network_file import read_network
+from neurokd.export.nir_float import run_float
+from neurokd.export.opened import open_run
 from neurokd.export.witness import Witness
+from neurokd.inputs import to_input
 from neurokd.recipe import Recipe, parse_recipe
 from neurokd.runs import find_unfinished
+from neurokd.spiking import LIFNeurons
 from neurokd.training import fit, load_model
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -102,6 +107,31 @@ def test_soft_reset_is_refused_at_export_by_name(data: Path, tmp_path: Path) -> 
     run = fit(recipe(data, neuron=SOFT, training={"epochs": 1, "batch_size": 16}), tmp_path / "run", progress=False)
     with pytest.raises(NeurokdError, match=r"layer 'relu1.*soft reset cannot run on loihi2.*reset: hard"):
         export_run(run)
+
+
+def test_at_one_step_soft_reset_is_exported_as_hard(data: Path, tmp_path: Path) -> None:
+    """No reset matters behind the only step: the chip's own neuron gives the same spikes and the same accuracy."""
+    training = {"epochs": EPOCHS, "batch_size": 16, "lr": 0.01}
+    low = {"model": {"name": "vgg-tiny", "width": 4}, "qcfs": {"levels": 4, "threshold": 2.0}, "training": training}
+    run = fit(recipe(data, neuron=SOFT, timesteps=1, teacher=low), tmp_path / "run", progress=False)
+    manifest = export_run(run, ExportOptions(lava=Witness("off")))
+    network = read_network(run.export / manifest["network"])
+    assert all(one.reset == "hard" and not one.initial.any() for one in network.populations)
+    _, student, folded = manifest["waterfall"][:3]
+    assert (student["accuracy"], folded["agreement"]) == (run.result()["student"]["accuracy"], 1.0)
+    opened = open_run(run)
+    images = opened.dataset.test.images[:8]
+    spikes = {}
+    hooks = [
+        module.register_forward_hook(lambda _m, _i, out, name=name: spikes.update({name: out}))
+        for name, module in opened.student.net.named_modules()
+        if isinstance(module, LIFNeurons)
+    ]
+    opened.student(to_input(images))
+    traced = run_float(opened.graph, to_input(images).unsqueeze(0)).spikes
+    assert len(hooks) == len(traced) == 3 and set(traced) == set(spikes)
+    for name, seen in spikes.items():
+        assert torch.equal(traced[name][0], seen.bool()) and 0.0 < seen.mean() < 1.0, name
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ def convert(
     from neurokd.export.artefact import first_images
     from neurokd.export.onnx_given import compare
     from neurokd.files import write_json
+    from neurokd.networks import build_student
     from neurokd.runs import next_path
-    from neurokd.training import build_student, fit, load_data
+    from neurokd.training import fit, load_data
 
     recipe = _recipe(file, data, {"mean": _numbers("--mean", mean), "std": _numbers("--std", std)})
     dataset = load_data(recipe, data_root)

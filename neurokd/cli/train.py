@@ -1,4 +1,4 @@
-"""neurokd train: train a recipe, continue an interrupted run, or take a finished one on to integers."""
+"""neurokd train: train a recipe, continue an interrupted run, or take a finished one on: to integers, or anew."""
 
 import logging
 import sys
@@ -20,12 +20,15 @@ def train(
         typer.Argument(
             metavar="[RECIPE|RUN]",
             help="The recipe, a YAML file; recipes/ holds ready ones. Or the folder of a finished run, which goes on "
-            "in integers: --set qat.bits=4.",
+            "in integers, --set qat.bits=4, or as a new run that starts from its weights, --set timesteps=1.",
         ),
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. training.epochs=5.")
     ] = None,
+    hard_reset: Annotated[
+        bool, typer.Option("--hard-reset", help="A new run from the weights of RUN, with the chip's hard reset.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the newest unfinished run.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME-NNN.")] = None,
     data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder of the data sets.")] = None,
@@ -45,13 +48,18 @@ def train(
         raise NeurokdError("--set: changes a recipe; name the recipe too")
     shows = progress and not as_json and sys.stdout.isatty()
     show_log()
+    named: Recipe | None
     if recipe and recipe.is_dir():
-        if resume or out:
-            raise NeurokdError(f"run '{recipe}': goes on in its own folder; leave --resume and --out away")
-        run, wanted = finished_run(recipe, overrides)
-        show_integers(*train_integers(run, wanted, data_root, shows), as_json)
-        return
-    named = load_recipe(recipe, overrides) if recipe else None
+        run, named = finished_run(recipe, overrides, hard_reset)
+        if named.weights_from != recipe:
+            if resume or out:
+                raise NeurokdError(f"run '{recipe}': goes on in its own folder; leave --resume and --out away")
+            show_integers(*train_integers(run, named, data_root, shows), as_json)
+            return
+    elif hard_reset:
+        raise NeurokdError("--hard-reset: is for the folder of a finished run; in a recipe set neuron: {reset: hard}")
+    else:
+        named = load_recipe(recipe, overrides) if recipe else None
     if resume:
         unfinished = find_unfinished(named)
         wanted, run = unfinished.wanted, fit(unfinished.recipe, unfinished.path, data_root=data_root, progress=shows)
@@ -67,10 +75,12 @@ def train(
         show_integers(*train_integers(run, wanted, data_root, shows), as_json)
 
 
-def finished_run(path: Path, overrides: list[str] | None) -> "tuple[Run, Recipe]":
-    """The finished run at `path`, and its recipe with the `qat` section of the overrides or the one that was begun.
+def finished_run(path: Path, overrides: list[str] | None, hard_reset: bool = False) -> "tuple[Run, Recipe]":
+    """The finished run at `path`, and the recipe with which it goes on.
 
-    Raises NeurokdError if anything but `qat` is changed, or there is no such section.
+    That is its own with the `qat` section of the overrides, or the one that was begun. Where other keys are changed, or
+    soft resets become hard ones, it is the recipe of a new run that takes its `weights_from` this one. Raises
+    NeurokdError if there is nothing to do.
     """
     from neurokd.recipe import load_recipe
     from neurokd.runs import Run
@@ -78,11 +88,15 @@ def finished_run(path: Path, overrides: list[str] | None) -> "tuple[Run, Recipe]
     run = Run(path)
     wanted = load_recipe(path / "recipe.yaml", overrides) if overrides else run.wanted
     run.result()
-    if wanted.qat is None:
-        raise NeurokdError(f"run '{path}': is finished; take it on to integers with e.g. --set qat.bits=8")
+    if hard_reset:
+        if wanted.neuron is None or wanted.neuron.hard() == wanted.neuron:
+            raise NeurokdError(f"run '{path}': its neurons are the chip's already; leave --hard-reset away")
+        wanted = wanted.model_copy(update={"neuron": wanted.neuron.hard()})
     if wanted.model_copy(update={"qat": None}) != run.recipe.model_copy(update={"qat": None}):
+        return run, wanted.model_copy(update={"weights_from": path, "published": None})
+    if wanted.qat is None:
         raise NeurokdError(
-            f"run '{path}': is finished, so only keys of qat can be set; train the recipe anew for others"
+            f"run '{run.path}': is finished; take it on to integers with e.g. --set qat.bits=8, or change another key"
         )
     return run, wanted
 
@@ -167,6 +181,9 @@ def show_result(path: Path, result: dict[str, Any], as_json: bool) -> None:
     if teacher:
         name = f"teacher {teacher['model']}" + (" (reused)" if teacher["reused"] else "")
         table.add_row(name, f"{teacher['parameters']:,}", f"{teacher['accuracy']:.2%}")
+    if before := student.get("weights_from"):
+        steps = before["accuracy_per_step"]
+        table.add_row(f"its weights in {before['run']}, t = {len(steps)}", "", f"{steps[-1]:.2%}")
     if at_start := student.get("accuracy_per_step_at_start"):
         steps = f"before its training, t = {len(at_start)}"
         table.add_row(f"student {student['model']}, {steps}", f"{student['parameters']:,}", f"{at_start[-1]:.2%}")

@@ -8,10 +8,10 @@ from torch.func import functional_call
 
 from neurokd.data.images import DataSet
 from neurokd.models.macs import count_macs
+from neurokd.networks import build_student
 from neurokd.recipe import ModelConfig, Recipe
 from neurokd.search.space import FACTORY, Space, StageNet, Subnet
 from neurokd.spiking import to_spiking
-from neurokd.training import build_student
 
 
 def leading(tensor: torch.Tensor, shape: torch.Size) -> torch.Tensor:

@@ -13,11 +13,11 @@ from neurokd.cli.main import run as neurokd
 from neurokd.export.lower import lower
 from neurokd.files import write_json
 from neurokd.models import build_model
+from neurokd.networks import build_student
 from neurokd.neurons import LIF
 from neurokd.recipe import parse_recipe
 from neurokd.runs import Run, create_run
 from neurokd.spiking import to_spiking
-from neurokd.training import build_student
 
 RECIPE = """
 name: small

@@ -59,7 +59,6 @@ def test_a_finished_run_goes_on_and_is_not_trained_twice(project: Path, capsys: 
     ("arguments", "message"),
     [
         (["runs/small-001"], "run 'runs/small-001': is finished; take it on to integers with e.g. --set qat.bits=8"),
-        (["runs/small-001", *QUICK, "--set", "seed=1"], "is finished, so only keys of qat can be set"),
         (["runs/small-001", "--set", "qat.bits=9"], "qat.bits: Input should be less than or equal to 8, got 9"),
         (["runs/small-001", "--set", "qat.bit=4"], "unknown key 'qat.bit', did you mean 'bits'?"),
         (["runs/small-001", "--set", "qat.precision=bf16-mixed"], "qat.precision"),
