@@ -168,7 +168,12 @@ def _check_student(recipe: Recipe, run: Run | None, target: Target, data_root: P
         return check_model(ann, shape, target, subject, weights=False)
     if run:
         run.load_weights(student)
-    return check_model(student, shape, target, subject, weights=run is not None, encoding=recipe.data.encoding)
+    verdict = check_model(student, shape, target, subject, weights=run is not None, encoding=recipe.data.encoding)
+    logits = verdict.layers[-1].neurons if verdict.layers else classes
+    if logits == classes:
+        return verdict
+    advice = "let the model end in one output for each class"
+    return _with(verdict, _of_model("classes", f"{logits} logits for {classes} classes", str(classes), advice, target))
 
 
 def _loaded_shape(config: DataConfig, data_root: Path | None) -> tuple[Shape, int]:

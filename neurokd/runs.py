@@ -99,6 +99,18 @@ class Run:
         """Folder of the artefact."""
         return self.path / "export"
 
+    def check_export(self) -> None:
+        """Raise NeurokdError for an artefact that is older than the training in integers that it should hold."""
+        manifest = self.export / "manifest.json"
+        if not (self.qat.finished and manifest.is_file()):
+            return
+        exported, trained = (str(values.get("created", "")) for values in (read_json(manifest), self.qat.result()))
+        if exported < trained:  # both in UTC, ISO 8601
+            raise NeurokdError(
+                f"run '{self.path}': its artefact is older than its training in integers; write it again with: "
+                f"neurokd export {self.path}"
+            )
+
     def save_weights(self, model: nn.Module) -> None:
         """Write the model's state as `best.safetensors`."""
         with atomic_file(self.weights) as part:

@@ -30,6 +30,8 @@ def simulate(
     from neurokd.training import load_data
 
     path, run = _locate(artefact)
+    if run:
+        run.check_export()
     network = read_network(path)
     test = load_data(run.recipe, data_root).test if run else _named_data(path, network.timesteps, data_root)
     samples = samples if samples or backend != "lava" else 20

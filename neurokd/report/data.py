@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from neurokd.errors import NeurokdError
 from neurokd.report.curves import Curve, read_curves
 from neurokd.report.schema import Manifest, Part, Result
+from neurokd.runs import Run
 
 PartType = TypeVar("PartType", bound=Part)
 
@@ -40,6 +41,7 @@ def load(folder: Path) -> RunData:
         )
     manifest_path = folder / "export" / "manifest.json"
     manifest = _read_part(manifest_path, Manifest) if manifest_path.is_file() else None
+    Run(folder).check_export()
     recipe, seed = _read_recipe(folder / "recipe.yaml")
     return RunData(
         folder=folder,

@@ -94,6 +94,18 @@ def test_soft_reset_needs_another_target(project: Path, capsys: Output) -> None:
     assert result["target"]["resets"] == ["hard"] and result["target"]["weight"] == 254
 
 
+def test_logits_for_other_classes(project: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("own_models.py").write_text(
+        "from torch import nn\n"
+        "def seven(input_shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), nn.ReLU(), nn.Linear(8, 7))\n"
+    )
+    monkeypatch.syspath_prepend(".")
+    assert neurokd(["check", "small.yaml", "--set", "model={name: 'own_models:seven'}", "--json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["rule"], finding["found"]) == ("classes", "7 logits for 10 classes")
+
+
 def test_json_of_a_run_has_the_integers(project: Path, capsys: Output) -> None:
     finished_run(project / "runs" / "small-001")
     assert neurokd(["check", "--json"]) == 0

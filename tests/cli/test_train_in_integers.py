@@ -1,6 +1,7 @@
 """`neurokd train` with a qat section, and on the folder of a finished run."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def test_a_finished_run_goes_on_and_is_not_trained_twice(project: Path, capsys: 
     assert Run(Path("runs/small-001")).wanted.qat is not None
     assert neurokd(["train", "runs/small-001", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == first
+
+
+@pytest.mark.parametrize("command", ["simulate", "report"])
+def test_an_artefact_of_the_float_student_is_not_taken_for_the_trained_integers(
+    project: Path, capsys: Output, command: str
+) -> None:
+    assert neurokd(["export", "runs/small-001", "--lava", "off"]) == 0
+    assert neurokd([command, "runs/small-001"]) == 0
+    assert neurokd(["train", "runs/small-001", *QUICK]) == 0
+    manifest = Path("runs/small-001/export/manifest.json")
+    manifest.write_text(re.sub(r'"created": "[^"]*"', '"created": "2026-01-01T00:00:00+00:00"', manifest.read_text()))
+    assert neurokd([command, "runs/small-001"]) == 2
+    assert "its artefact is older than its training in integers; write it again" in capsys.readouterr().err
+    assert neurokd(["export", "runs/small-001", "--lava", "off"]) == 0
+    assert neurokd([command, "runs/small-001"]) == 0
 
 
 @pytest.mark.parametrize(
