@@ -3,8 +3,8 @@
     python benchmarks/fit_of_students.py runs/cifar10-methods --data-root DATA
 
 A method whose students lose on both fits less; one that loses on new images alone generalises less. Accuracy after
-each step, as the mean over the seeds, on the first of the training images of each run, as they are stored, and on as
-many of the test images.
+each step, as the mean over the seeds, on every n-th of the training images of each run, as they are stored, and on
+every m-th of the test images.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from neurokd.evaluation import evaluate
@@ -41,9 +42,14 @@ def _accuracies(run: Run, samples: int, data_root: Path | None) -> tuple[list[fl
     """Accuracy after each step, on images of the training and of the test."""
     dataset = load_data(run.recipe, data_root)
     model = load_model(run, dataset)
-    learned = dataset.train.subset(torch.from_numpy(run.load_split().train[:samples]))
-    new = dataset.test.subset(torch.arange(min(samples, len(dataset.test))))
+    learned = dataset.train.subset(torch.from_numpy(_spread(run.load_split().train, samples)))
+    new = dataset.test.subset(torch.from_numpy(_spread(np.arange(len(dataset.test)), samples)))
     return evaluate(model, learned).accuracy_per_step, evaluate(model, new).accuracy_per_step
+
+
+def _spread(indices: npt.NDArray[np.int64], samples: int) -> npt.NDArray[np.int64]:
+    """Evenly over all of them, which may lie class by class."""
+    return indices[:: max(1, len(indices) // samples)]
 
 
 def _cells(accuracies: np.ndarray) -> str:

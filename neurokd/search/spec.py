@@ -96,6 +96,8 @@ def _check(recipe: Recipe, subject: str) -> None:
             f"{subject}: method '{recipe.method.name}' compares features, whose shapes change from subnet to subnet, "
             f"and its adapters fit one of them; allowed are {allowed}"
         )
+    if recipe.weights_from is not None:
+        raise NeurokdError(f"{subject}: weights_from has the weights of one architecture; leave it out of a search")
     if recipe.start != "random":
         raise NeurokdError(
             f"{subject}: start: {recipe.start} copies the weights of a teacher of the same architecture, and the "

@@ -57,6 +57,7 @@ def test_a_wrong_key_is_named(write_search: Callable[..., Path], changes: dict[s
     [
         ({"method": {"name": "sakd"}, "teacher": TEACHER}, "method 'sakd' compares features.*allowed are ce, tet, kd"),
         ({"method": {"name": "kd"}, "teacher": TEACHER, "start": "teacher"}, "start: teacher copies the weights"),
+        ({"weights_from": "runs/one"}, "weights_from has the weights of one architecture"),
         ({"neuron": None, "timesteps": 1, "qcfs": {}}, "qcfs trains a threshold for each layer"),
         ({"training": {"epochs": 0}}, "training.epochs is 0; weights that many architectures share have to be trained"),
         ({"method": {"name": "kd"}}, "its recipe: .*add a 'teacher' section"),
