@@ -20,6 +20,7 @@ from neurokd.export.moments import Moments
 from neurokd.export.network import CURRENT_LIMIT, MAX_BIAS
 from neurokd.export.scale import BACK_OFF, reach
 
+BLOCK = 64  # columns that are rounded before what they leave is passed on to all later ones
 DAMPING = 0.01  # of the mean variance, added to all: inputs that never varied must not make it singular
 
 Order: TypeAlias = npt.NDArray[np.int64]
@@ -74,14 +75,25 @@ def _grouped(wanted: FloatArray, factors: Sequence[Sequence[Factor]], scale: Lay
 
 
 def compensated(wanted: FloatArray, factor: Factor, scale: LayerScale) -> FloatArray:
-    """Round `wanted` `[O, K]` column by column to weights of `scale`, each error passed on to the columns to come."""
+    """Round `wanted` `[O, K]` column by column to weights of `scale`, each error passed on to the columns to come.
+
+    The columns of a block pass theirs on to later blocks together, in one product of matrices.
+    """
     order, upper = factor
-    rest, rounded = wanted[:, order], np.empty_like(wanted)
-    for index, column in enumerate(order):
-        rounded[:, column] = round_weights(rest[:, index], scale.bits, scale.step)
-        error = (rest[:, index] - rounded[:, column]) / upper[index, index]
-        rest[:, index + 1 :] -= np.outer(error, upper[index, index + 1 :])
-    return rounded
+    rest = np.ascontiguousarray(wanted[:, order].T)  # [K, O], in the order of rounding
+    rounded, count = np.empty_like(rest), len(order)
+    for start in range(0, count, BLOCK):
+        end = min(start + BLOCK, count)
+        errors = np.empty((end - start, rest.shape[1]))
+        for index in range(start, end):
+            rounded[index] = round_weights(rest[index], scale.bits, scale.step)
+            error = (rest[index] - rounded[index]) / upper[index, index]
+            rest[index + 1 : end] -= upper[index, index + 1 : end, np.newaxis] * error
+            errors[index - start] = error
+        rest[end:] -= upper[start:end, end:].T @ errors
+    in_place = np.empty_like(wanted)
+    in_place[:, order] = rounded.T
+    return in_place
 
 
 def _factor(covariance: FloatArray) -> Factor:
