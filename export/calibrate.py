@@ -1,5 +1,6 @@
 """Choose how a float graph is quantised on training images, by what the float network answers to them."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,6 +26,9 @@ from neurokd.export.scale_search import (
     with_input_bits,
 )
 from neurokd.inputs import to_input
+
+BUDGET = 50 * 10**9  # products of a weight and an input, for one candidate: seconds on a core
+MIN_IMAGES = 64
 
 __all__ = ["Calibration", "FloatArray", "calibrate", "float_logits", "integer_logits", "uncalibrated"]
 
@@ -81,11 +85,27 @@ def calibrate(
     """Quantise `graph` in every way of `options` and keep the best on `images`, which must be training images.
 
     `wanted` `[B, C]` is what the float network answers to them; see `search`. `bits` are those of a weight where
-    no options say so.
+    no options say so. Of a large network fewer images are run than given (`affordable`), evenly chosen from all.
     """
     options = options or ScaleOptions(weight_bits=bits)
-    found = search(graph, wanted, images, labels, options)
-    return Calibration(found[0], tuple(found), len(images), options)
+    chosen = torch.arange(0, len(images), math.ceil(len(images) / affordable(graph)))
+    found = search(graph, wanted[chosen.numpy()], images.subset(chosen), labels, options)
+    return Calibration(found[0], tuple(found), len(chosen), options)
+
+
+def affordable(graph: nir.NIRGraph) -> int:
+    """How many images each candidate of a search runs: 64 at least, else so many that take `BUDGET` products.
+
+    A ResNet-18 at 32 x 32 pixels and T = 2 is at the least; networks of up to 49 million products a step run 512.
+    """
+    timesteps = int(graph.metadata["timesteps"])
+    synapses = [
+        (synapse, math.prod(one.shape[1:]))
+        for one in float_populations(graph, float(graph.metadata["dt"]), encoding_of(graph))
+        for synapse in one.synapses
+    ]
+    products = sum(synapse.weight.size * positions for synapse, positions in synapses) * timesteps
+    return max(MIN_IMAGES, BUDGET // products)
 
 
 def uncalibrated(graph: nir.NIRGraph, labels: tuple[str, ...], options: ScaleOptions) -> Calibration:

@@ -9,6 +9,7 @@ from torch import nn
 
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
+from neurokd.export import calibrate as calibrate_module
 from neurokd.export.calibrate import calibrate, float_logits, uncalibrated
 from neurokd.export.clips import RULES
 from neurokd.export.compensate import Compensation
@@ -189,3 +190,20 @@ def test_without_data_the_options_hold_as_well() -> None:
     assert (asked.chosen.method, network.input.maximum, network.input.shift) == ("mse", 63, 2)
     assert network.populations[0].threshold.shape == (4,) and "Intel documents one value" in asked.notes[0]
     assert len(np.unique(network.connections[1].weight)) <= 7  # 3 bits and a sign
+
+
+def test_a_large_network_is_searched_on_fewer_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = nn.Sequential(nn.Conv2d(2, 4, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
+    student = to_spiking(ann, LIF(), 2)
+    graph = lower(student, (2, 8, 8))
+    products = 2 * (4 * 2 * 9 * 3 * 3 + 36 * 3)  # steps times (kernels at every position, and the matrix)
+    assert calibrate_module.affordable(graph) == calibrate_module.BUDGET // products
+    monkeypatch.setattr(calibrate_module, "MIN_IMAGES", 2)
+    monkeypatch.setattr(calibrate_module, "BUDGET", 10 * products)
+    images = _images()
+    wanted = float_logits(student, images)
+    found = calibrate(graph, wanted, images, (), ScaleOptions("min-max", input_bits=8))
+    assert found.samples == len(range(0, len(images), -(-len(images) // 10))) <= 10 < len(images)
+    few = images.subset(torch.arange(0, len(images), -(-len(images) // 10)))
+    alone = calibrate(graph, float_logits(student, few), few, (), ScaleOptions("min-max", input_bits=8))
+    assert alone.chosen.logit_error == found.chosen.logit_error
