@@ -111,7 +111,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "batch norm",
         v.batch_norm_place,
-        "directly after a Conv2d, a Linear or an addition that feeds nothing else",
+        "directly after a Conv2d, a Linear or an addition that feeds nothing else, or before Linear or unpadded Conv2d",
         _NORM,
     ),
     Rule("pooling windows", v.pooling_windows, "windows that tile the map", _WINDOWS),

@@ -12,6 +12,7 @@ from neurokd.errors import NeurokdError
 from neurokd.export.nir_reset import reset_metadata
 from neurokd.export.passes.distribute_batch_norm import distribute_batch_norm
 from neurokd.export.passes.fold_batch_norm import fold_batch_norm
+from neurokd.export.passes.push_batch_norm import push_batch_norm
 from neurokd.export.passes.split_thresholds import Scale
 from neurokd.export.passes.weigh_shortcuts import weigh_shortcuts
 from neurokd.export.tracing import ADDITIONS, first_line, flattens, pair, propagate, shape_of, trace
@@ -35,6 +36,7 @@ def lower(model: SpikingNetwork, input_shape: tuple[int, int, int], encoding: En
     """
     traced = _trace(model)
     distribute_batch_norm(traced, ADDITIONS)
+    push_batch_norm(traced)
     fold_batch_norm(traced)
     _infer_shapes(traced, input_shape)
     nodes: dict[str, nir.NIRNode] = {}

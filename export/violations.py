@@ -5,6 +5,7 @@ import numpy as np
 from torch import nn
 
 from neurokd.export.layers import Layer
+from neurokd.export.passes.push_batch_norm import pads
 from neurokd.export.target import Target
 
 _NAMES = {
@@ -115,19 +116,37 @@ def partial_flatten(layer: Layer, target: Target) -> str | None:
 
 
 def batch_norm_place(layer: Layer, target: Target) -> str | None:
-    """Batch normalisation that cannot be folded into the layer before it."""
+    """Batch normalisation that can be folded neither into the layer before it nor into those that read it."""
     if layer.role != "norm":
         return None
-    source = layer.sources[0] if layer.sources else None
-    if source is not None and source.is_sum and len(source.users) == 1 and layer.op.running_mean is not None:
+    source, measured = layer.sources[0] if layer.sources else None, layer.op.running_mean is not None
+    if measured and source is not None and source.is_sum and len(source.users) == 1:
         return None
+    followed = source is not None and source.role == "weights" and len(source.users) == 1 and not _shared(source)
+    readers = [] if followed else _weights_that_read(layer)
+    if measured and readers and not any(pads(reader.op) or _shared(reader) for reader in readers):
+        return None
+    if padded := [reader for reader in readers if pads(reader.op)]:
+        return f"batch normalisation{_after(layer)}, before the padded {_name(padded[0])},"
     if source is None or source.role != "weights":
         return f"batch normalisation{_after(layer)}"
     if len(source.users) != 1:
         return f"batch normalisation after {_name(source)}, which feeds other layers too"
     if _shared(source):
         return f"batch normalisation after {_name(source)}, which is used more than once"
-    return None if layer.op.running_mean is not None else "batch normalisation without running statistics"
+    return None if measured else "batch normalisation without running statistics"
+
+
+def _weights_that_read(layer: Layer) -> list[Layer]:
+    """The layers of weights that read `layer`, through what keeps a normalisation as it is; none if others read it."""
+    found = []
+    for user in layer.users:
+        passed = user.role in ("nothing", "pool", "flatten")
+        further = _weights_that_read(user) if passed else [user] if user.role == "weights" else []
+        if not further:
+            return []
+        found += further
+    return found
 
 
 def pooling_windows(layer: Layer, target: Target) -> str | None:

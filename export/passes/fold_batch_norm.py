@@ -27,8 +27,9 @@ def fold_batch_norm(model: fx.GraphModule) -> None:
         if not isinstance(module, (nn.Conv2d, nn.Linear)) or len(source.users) != 1 or norm.running_mean is None:
             before = source.target if module is not None else getattr(source.target, "__name__", source.target)
             raise NeurokdError(
-                f"layer '{node.target}': batch normalisation can be folded only when it directly follows a Conv2d, a "
-                f"Linear or an addition that feeds nothing else and has running statistics; here it follows '{before}'"
+                f"layer '{node.target}': batch normalisation can be folded only when it has running statistics and "
+                "directly follows a Conv2d, a Linear or an addition that feeds nothing else, or is read by linear "
+                f"layers and convolutions without padding alone; here it follows '{before}'"
             )
         if _used_more_than_once(model, source.target):
             raise NeurokdError(f"layer '{source.target}': used more than once, so '{node.target}' cannot be folded")
@@ -36,6 +37,15 @@ def fold_batch_norm(model: fx.GraphModule) -> None:
         node.replace_all_uses_with(source)
         model.graph.erase_node(node)
     model.recompile()
+
+
+def follows_weights(model: fx.GraphModule, node: fx.Node) -> bool:
+    """Whether the normalisation `node` directly follows a convolution or linear layer that feeds nothing else."""
+    source = node.args[0]
+    if not isinstance(source, fx.Node) or source.op != "call_module" or len(source.users) != 1:
+        return False
+    path = str(source.target)
+    return isinstance(model.get_submodule(path), nn.Conv2d | nn.Linear) and not _used_more_than_once(model, path)
 
 
 def _fused(module: nn.Conv2d | nn.Linear, norm: nn.Module) -> nn.Module:

@@ -38,6 +38,7 @@ LAYERS: dict[str, Callable[[int], nn.Module]] = {
     "conv": lambda channels: nn.Conv2d(channels, 3, 3, padding=1),
     "grouped conv": lambda channels: nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
     "strided conv": lambda channels: nn.Conv2d(channels, 3, 3, stride=2, padding=1, bias=False),
+    "unpadded conv": lambda channels: nn.Conv2d(channels, channels, 1, groups=channels),
     "same": lambda channels: nn.Conv2d(channels, 3, 3, padding="same"),
     "batch norm": nn.BatchNorm2d,
     "relu": lambda channels: nn.ReLU(),
@@ -47,7 +48,13 @@ LAYERS: dict[str, Callable[[int], nn.Module]] = {
     "dropout": lambda channels: nn.Dropout(0.5),
     "gelu": lambda channels: nn.GELU(),
 }
-GOOD = (("conv", "relu"), ("conv", "batch norm", "relu"), ("grouped conv", "relu", "average pool"), ("dropout",))
+GOOD = (
+    ("conv", "relu"),
+    ("conv", "batch norm", "relu"),
+    ("grouped conv", "relu", "average pool"),
+    ("dropout",),
+    ("batch norm", "unpadded conv", "relu"),
+)
 PARTS = st.one_of(st.sampled_from(GOOD), st.sampled_from(sorted(LAYERS)).map(lambda name: (name,)))
 PLANS = st.lists(PARTS, min_size=1, max_size=5).map(lambda parts: [name for part in parts for name in part])
 ENDS = st.sampled_from(("linear", "linear", "linear and relu", "no flatten", "conv"))

@@ -118,7 +118,10 @@ BROKEN: list[tuple[nn.Module, list[tuple[str, str, str]]]] = [
     (nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Flatten(2), nn.Flatten(), nn.Linear(108, 4)), [
         ("2", "flatten", "Flatten(2, -1)"),
     ]),
-    (chain(nn.BatchNorm2d(3)), [("2", "batch norm", "batch normalisation after '1'")]),
+    (chain(nn.BatchNorm2d(3), nn.Conv2d(3, 3, 3, padding=1), nn.ReLU()), [
+        ("2", "batch norm", "batch normalisation after '1', before the padded '3'"),
+    ]),
+    (chain(nn.BatchNorm2d(3, track_running_stats=False)), [("2", "batch norm", "batch normalisation after '1'")]),
     (chain(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False), nn.ReLU()), [
         ("3", "batch norm", "without running statistics"),
     ]),

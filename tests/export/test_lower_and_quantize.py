@@ -14,6 +14,7 @@ from neurokd.export.calibrate import float_logits, integer_logits
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
 from neurokd.export.network import CURRENT_LIMIT, MAX_BIAS, LoihiNetwork
+from neurokd.export.nir_float import run_float as run_any_graph
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.quantize import quantize
 from neurokd.hardware.simulator import simulate
@@ -33,11 +34,7 @@ def _student(timesteps: int = 3, decay: float = 0.5) -> SpikingNetwork:
         nn.Dropout(0.5), nn.Conv2d(6, 8, 3, padding=1, groups=2), nn.BatchNorm2d(8), nn.ReLU(),
         nn.AvgPool2d(2), nn.Flatten(), nn.Linear(8 * 3 * 2, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5),
     )  # fmt: skip
-    for module in ann:
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.3, 0.8)
-    student = to_spiking(ann, LIF(decay=decay), timesteps)
+    student = to_spiking(_drawn(ann), LIF(decay=decay), timesteps)
     with torch.no_grad():
         for _ in range(20):  # running statistics of spikes, not of currents
             student.train()(torch.rand(32, *SHAPE))
@@ -52,6 +49,65 @@ def _images(count: int = 64) -> ImageSet:
 
 def _quantized(student: SpikingNetwork) -> LoihiNetwork:
     return quantize(fold_average_pooling(lower(student, SHAPE))).network
+
+
+def _normalised_before() -> SpikingNetwork:
+    """Normalisations of the input, of spikes, of pooled spikes, two in a row, before groups and behind a flattening."""
+    torch.manual_seed(0)
+    ann = nn.Sequential(
+        nn.BatchNorm2d(2), nn.Conv2d(2, 6, (3, 1)), nn.ReLU(), nn.BatchNorm2d(6), nn.AvgPool2d(2), nn.Dropout(0.2),
+        nn.Conv2d(6, 8, (2, 1), groups=2, bias=False), nn.ReLU(), nn.BatchNorm2d(8), nn.BatchNorm2d(8, affine=False),
+        nn.Flatten(), nn.Linear(8 * 4 * 4, 16), nn.ReLU(), nn.BatchNorm1d(16), nn.Linear(16, 5, bias=False),
+    )  # fmt: skip
+    student = to_spiking(_drawn(ann), LIF(), 3)
+    with torch.no_grad():
+        for _ in range(20):
+            student.train()(torch.rand(32, *SHAPE))
+    return student.eval()
+
+
+def _drawn(ann: nn.Module) -> nn.Module:
+    for module in ann.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and module.affine:
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.3, 0.8)
+    return ann
+
+
+def test_a_normalisation_before_weights_is_in_them(run_float: RunFloat) -> None:
+    student, images = _normalised_before(), _images().images / 255.0
+    state = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+    graph = fold_average_pooling(lower(student, SHAPE))
+    assert {type(node).__name__ for node in graph.nodes.values()} <= {
+        "Input", "Conv2d", "LIF", "Flatten", "Affine", "Output",
+    }  # fmt: skip
+    with torch.no_grad():
+        wanted = student(images).sum(0)
+    assert wanted.std() > 0.1
+    torch.testing.assert_close(run_float(graph, images).sum(0).float(), wanted, rtol=1e-4, atol=1e-3)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in student.state_dict().items())
+
+
+def test_a_normalisation_that_several_layers_read_is_in_all_of_them() -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.relu, self.norm = nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(4)
+            self.left, self.right, self.relu2 = nn.Conv2d(4, 3, 1), nn.Conv2d(4, 3, 1, bias=False), nn.ReLU()
+            self.head = nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 8, 5))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.norm(self.relu(self.conv(x)))
+            return self.head(self.relu2(self.left(x) + self.right(x)))  # type: ignore[no-any-return]
+
+    torch.manual_seed(1)
+    student = to_spiking(_drawn(Branches()), LIF(), 3)
+    with torch.no_grad():
+        student.train()(torch.rand(32, *SHAPE))
+        images = _images().images / 255.0
+        wanted = student.eval()(images).sum(0)
+    answer = run_any_graph(lower(student, SHAPE), images.unsqueeze(0)).answer[-1]
+    torch.testing.assert_close(answer, wanted, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("folded", [False, True], ids=["lowered", "pooling folded"])
@@ -181,7 +237,7 @@ _HEAD = (nn.Flatten(), nn.Linear(4 * 12 * 8, 5))
     [
         (_broken(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 6 * 4, 5)), "layer '2': MaxPool2d cannot run on loihi2"),
         (_broken(nn.Sigmoid(), *_HEAD), "layer '2': Sigmoid cannot run"),
-        (_broken(nn.BatchNorm2d(4), *_HEAD), "layer '2': batch normalisation"),
+        (_broken(nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), *_HEAD), "layer '2': batch norm"),
         (_broken(nn.AvgPool2d(5), nn.Flatten(), nn.Linear(8, 5)), "layer '2': pooling"),
         (_broken(nn.AvgPool2d(3, 1, 1), *_HEAD), "layer '2': AvgPool2d with padding"),
         (_broken(nn.Conv2d(4, 4, 3, padding="same"), *_HEAD), "layer '2': padding 'same'"),
