@@ -119,7 +119,7 @@ def batch_norm_place(layer: Layer, target: Target) -> str | None:
     """Batch normalisation that can be folded neither into the layer before it nor into those that read it."""
     if layer.role != "norm":
         return None
-    source, measured = layer.sources[0] if layer.sources else None, layer.op.running_mean is not None
+    source, measured = _behind_norms(layer), layer.op.running_mean is not None
     if measured and source is not None and source.is_sum and len(source.users) == 1:
         return None
     followed = source is not None and source.role == "weights" and len(source.users) == 1 and not _shared(source)
@@ -137,11 +137,21 @@ def batch_norm_place(layer: Layer, target: Target) -> str | None:
     return None if measured else "batch normalisation without running statistics"
 
 
+def _behind_norms(layer: Layer) -> Layer | None:
+    """What a normalisation reads, seen through those that it alone reads."""
+    source = layer.sources[0] if layer.sources else None
+    while source is not None and source.role == "norm" and len(source.users) == 1:
+        source = source.sources[0] if source.sources else None
+    return source
+
+
 def _weights_that_read(layer: Layer) -> list[Layer]:
     """The layers of weights that read `layer`, through what keeps a normalisation as it is; none if others read it."""
     found = []
     for user in layer.users:
-        passed = user.role in ("nothing", "pool", "flatten")
+        passed = user.role in ("nothing", "pool", "flatten") or (
+            user.role == "norm" and user.op.running_mean is not None
+        )
         further = _weights_that_read(user) if passed else [user] if user.role == "weights" else []
         if not further:
             return []
