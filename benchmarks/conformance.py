@@ -20,8 +20,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for the networks of the tests
 
 from neurokd.export.network import LoihiNetwork
-from neurokd.export.network_file import read_network, write_network
-from neurokd.export.verify import compare
+from neurokd.export.network_files.network_file import read_network, write_network
+from neurokd.export.proof.verify import compare
 from neurokd.files import write_json
 from neurokd.hardware.lava.runner import LavaJob, run_lava_many
 from neurokd.hardware.simulator import simulate

@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 
 from neurokd.export.bundle import ExportOptions, export_run
-from neurokd.export.check import check_run
-from neurokd.export.target import find_target
-from neurokd.export.witness import Witness
+from neurokd.export.contract.check import check_run
+from neurokd.export.contract.target import find_target
+from neurokd.export.proof.witness import Witness
 from neurokd.runs import Run
 
 

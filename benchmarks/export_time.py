@@ -18,10 +18,10 @@ from torch import nn
 
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
-from neurokd.export.network_file import read_network, write_network
+from neurokd.export.network_files.network_file import read_network, write_network
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
-from neurokd.export.quantize import quantize
+from neurokd.export.quantization.quantize import quantize
 from neurokd.hardware.simulator import simulate
 from neurokd.models import build_model
 from neurokd.neurons import LIF

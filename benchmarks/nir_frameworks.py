@@ -18,11 +18,11 @@ import torch
 
 from neurokd.export.artefact import ExportOptions
 from neurokd.export.bundle_nir import NirOptions, export_nir
-from neurokd.export.nir_float import run_float
-from neurokd.export.nir_graph import common_nodes
-from neurokd.export.nir_io import read_nir
-from neurokd.export.nir_time import timed
-from neurokd.export.witness import Witness
+from neurokd.export.nir_graphs.common import common_nodes
+from neurokd.export.nir_graphs.io import read_nir
+from neurokd.export.nir_graphs.run_float import run_float
+from neurokd.export.nir_graphs.time import timed
+from neurokd.export.proof.witness import Witness
 
 FOLDER = Path(__file__).parents[1] / "tests" / "data" / "nir"
 HEAD = """{today}, {machine}; Lava with {samples} images.

@@ -20,11 +20,11 @@ from typing import Any
 import torch
 
 from neurokd.export.artefact import first_images
-from neurokd.export.calibrate import calibrate, float_logits
 from neurokd.export.network import LoihiNetwork
 from neurokd.export.opened import open_run
-from neurokd.export.quantize import quantize
-from neurokd.export.scale_search import ScaleOptions, integer_logits
+from neurokd.export.quantization.calibrate import calibrate, float_logits
+from neurokd.export.quantization.quantize import quantize
+from neurokd.export.quantization.scale_search import ScaleOptions, integer_logits
 from neurokd.report.chart_lines import Frame, Series, line_chart
 from neurokd.runs import Run
 

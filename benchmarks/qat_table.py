@@ -20,8 +20,8 @@ import torch
 
 from neurokd.export.artefact import ExportOptions
 from neurokd.export.bundle import export_run
-from neurokd.export.network_file import read_network
-from neurokd.export.witness import Witness
+from neurokd.export.network_files.network_file import read_network
+from neurokd.export.proof.witness import Witness
 from neurokd.hardware.simulator import simulate
 from neurokd.recipe import load_recipe
 from neurokd.runs import Run
@@ -81,7 +81,7 @@ def _row(source: Path, bits: int, arguments: argparse.Namespace) -> dict[str, An
     if not run.path.exists():
         shutil.copytree(source, run.path, ignore=shutil.ignore_patterns("qat", "export", "report", ".lock"))
     from neurokd.cli.train import show_log
-    from neurokd.export.qat import train_in_integers
+    from neurokd.export.qat.train import train_in_integers
 
     show_log()
     overrides = [f"qat.bits={bits}", *(f"qat.{one}" for one in arguments.set)]

@@ -10,14 +10,14 @@ import nir
 import torch
 
 from neurokd.data.images import ImageSet
-from neurokd.export.calibrate import Calibration
 from neurokd.export.manifest import layer_rows, waterfall_rows
 from neurokd.export.network import LoihiNetwork
-from neurokd.export.network_file import read_network, write_network
-from neurokd.export.scale_search import ScaleOptions
-from neurokd.export.stages import Stage, of_network
-from neurokd.export.waterfall import first_loss
-from neurokd.export.witness import Witness, witness
+from neurokd.export.network_files.network_file import read_network, write_network
+from neurokd.export.proof.stages import Stage, of_network
+from neurokd.export.proof.waterfall import first_loss
+from neurokd.export.proof.witness import Witness, witness
+from neurokd.export.quantization.calibrate import Calibration
+from neurokd.export.quantization.scale_search import ScaleOptions
 from neurokd.hardware.activity import measure_activity
 from neurokd.hardware.energy import estimate_energy
 from neurokd.hardware.simulator import simulate

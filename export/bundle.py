@@ -4,15 +4,15 @@ from typing import Any
 
 from neurokd.errors import NeurokdError
 from neurokd.export.artefact import ExportOptions, Reference, first_images, measure, write_networks
-from neurokd.export.calibrate import Calibration, calibrate, float_logits
-from neurokd.export.contract import require
-from neurokd.export.forms import float_forms
-from neurokd.export.layers_of_torch import layers_of_torch
+from neurokd.export.contract.layers_of_torch import layers_of_torch
+from neurokd.export.contract.rules import require
+from neurokd.export.contract.target import find_target
 from neurokd.export.opened import OpenedRun, open_run
-from neurokd.export.qat import trained_integers, was_begun
-from neurokd.export.scale_search import ScaleOptions
-from neurokd.export.stages import of_graph, of_student
-from neurokd.export.target import find_target
+from neurokd.export.proof.forms import float_forms
+from neurokd.export.proof.stages import of_graph, of_student
+from neurokd.export.qat.train import trained_integers, was_begun
+from neurokd.export.quantization.calibrate import Calibration, calibrate, float_logits
+from neurokd.export.quantization.scale_search import ScaleOptions
 from neurokd.files import atomic_folder, write_json
 from neurokd.runs import Run
 

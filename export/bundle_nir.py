@@ -10,21 +10,21 @@ import nir
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
 from neurokd.export.artefact import ExportOptions, Reference, first_images, measure, write_networks
-from neurokd.export.calibrate import Calibration, FloatArray, calibrate, uncalibrated
-from neurokd.export.contract import RULES, WEIGHT_RULES, require
-from neurokd.export.forms import float_forms
-from neurokd.export.hdf5_fields import located
-from neurokd.export.layers_of_nir import layers_of_nir
-from neurokd.export.nir_data import NirData, data_config, load_nir_data, random_data
-from neurokd.export.nir_float import float_answers
-from neurokd.export.nir_graph import common_nodes, fold
-from neurokd.export.nir_io import read_nir
-from neurokd.export.nir_time import timed
+from neurokd.export.contract.layers_of_nir import layers_of_nir
+from neurokd.export.contract.rules import RULES, WEIGHT_RULES, require
+from neurokd.export.contract.target import find_target
+from neurokd.export.network_files.hdf5_fields import located
+from neurokd.export.nir_graphs.common import common_nodes, fold
+from neurokd.export.nir_graphs.data import NirData, data_config, load_nir_data, random_data
+from neurokd.export.nir_graphs.io import read_nir
+from neurokd.export.nir_graphs.run_float import float_answers
+from neurokd.export.nir_graphs.time import timed
 from neurokd.export.passes.infer_shapes import infer_shapes
-from neurokd.export.quantize import encoding_of
-from neurokd.export.scale_search import ScaleOptions
-from neurokd.export.stages import of_graph
-from neurokd.export.target import find_target
+from neurokd.export.proof.forms import float_forms
+from neurokd.export.proof.stages import of_graph
+from neurokd.export.quantization.calibrate import Calibration, FloatArray, calibrate, uncalibrated
+from neurokd.export.quantization.quantize import encoding_of
+from neurokd.export.quantization.scale_search import ScaleOptions
 from neurokd.files import atomic_folder, write_json
 
 

@@ -9,14 +9,14 @@ import torch
 from torch import fx, nn
 
 from neurokd.errors import NeurokdError
-from neurokd.export.nir_reset import reset_metadata
+from neurokd.export.nir_graphs.reset import reset_metadata
+from neurokd.export.nir_graphs.wiring import listing
 from neurokd.export.passes.distribute_batch_norm import distribute_batch_norm
 from neurokd.export.passes.fold_batch_norm import fold_batch_norm
 from neurokd.export.passes.push_batch_norm import push_batch_norm
 from neurokd.export.passes.split_thresholds import Scale
 from neurokd.export.passes.weigh_shortcuts import weigh_shortcuts
 from neurokd.export.tracing import ADDITIONS, first_line, flattens, pair, propagate, shape_of, trace
-from neurokd.export.wiring import listing
 from neurokd.inputs import PIXELS, Encoding
 from neurokd.spiking import LIFNeurons, SpikingNetwork
 
@@ -187,8 +187,8 @@ def _convert_linear(module: nn.Linear, node: fx.Node) -> nir.NIRNode:
 def _convert_lif(module: LIFNeurons, node: fx.Node) -> nir.NIRNode:
     """`tau dv/dt = -v + r I`, one Euler step: `v + (dt / tau) (r I - v)` = decay v + I; with decay 1 `dv/dt = r I`.
 
-    A soft reset and a membrane that does not start at 0 stand in the metadata (`nir_reset`), unless there is but one
-    step, for which a hard reset gives the same spikes (`LIF.hard`).
+    A soft reset and a membrane that does not start at 0 stand in the metadata (`nir_graphs.reset`), unless there is
+    but one step, for which a hard reset gives the same spikes (`LIF.hard`).
     """
     p = module.deployed
     forget, metadata = 1.0 - p.decay, reset_metadata(p.reset, p.initial)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurokd.export.calibrate import Calibration
 from neurokd.export.network import LoihiNetwork
-from neurokd.export.stages import Stage
-from neurokd.export.waterfall import scores
+from neurokd.export.proof.stages import Stage
+from neurokd.export.proof.waterfall import scores
+from neurokd.export.quantization.calibrate import Calibration
 
 
 def layer_rows(

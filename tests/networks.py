@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from neurokd.errors import NeurokdError
 from neurokd.export.limits import check_limits
 from neurokd.export.network import LoihiNetwork, Population
-from neurokd.export.network_file import read_network, write_network
+from neurokd.export.network_files.network_file import read_network, write_network
 
 LIF_CASES: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parent / "cases" / "lif.yaml").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import torch
 from neurokd.distill import METHODS
 from neurokd.distill.features import FeatureObjective
 from neurokd.distill.pairing import Pairing
-from neurokd.export.check import known_shape
+from neurokd.export.contract.check import known_shape
 from neurokd.networks import build_ann, build_student
 from neurokd.neurons import LIF
 from neurokd.recipe import Recipe, load_recipe

@@ -30,7 +30,7 @@ FORBIDDEN = {
         f"neurokd.{room}" for room in ("cli", "report", "sweep", "training", "models", "distill", "data")
     ),
 }
-OF_EXPORT = {"network", "validate", "bounds", "netx", "network_file"}  # all of export that hardware may know
+OF_EXPORT = {"network", "validate", "bounds", "network_files"}  # all of export that hardware may know
 OF_REPORT = {"svg", "numbers"}  # what figures may know of the report: how it draws and writes numbers
 
 

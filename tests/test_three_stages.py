@@ -11,10 +11,10 @@ from neurokd.data.dataset import load_dataset
 from neurokd.distiller import Distiller
 from neurokd.errors import NeurokdError
 from neurokd.export.bundle import ExportOptions, export_run
-from neurokd.export.network_file import read_network
-from neurokd.export.nir_float import run_float
+from neurokd.export.network_files.network_file import read_network
+from neurokd.export.nir_graphs.run_float import run_float
 from neurokd.export.opened import open_run
-from neurokd.export.witness import Witness
+from neurokd.export.proof.witness import Witness
 from neurokd.inputs import to_input
 from neurokd.recipe import Recipe, parse_recipe
 from neurokd.runs import find_unfinished

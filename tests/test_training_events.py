@@ -17,10 +17,10 @@ from neurokd.distiller import Distiller
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate, logits_per_step
 from neurokd.export.bundle import ExportOptions, export_run
-from neurokd.export.check import check_recipe
-from neurokd.export.network_file import read_network
-from neurokd.export.target import find_target
-from neurokd.export.witness import Witness
+from neurokd.export.contract.check import check_recipe
+from neurokd.export.contract.target import find_target
+from neurokd.export.network_files.network_file import read_network
+from neurokd.export.proof.witness import Witness
 from neurokd.hardware.simulator import simulate
 from neurokd.inputs import to_input
 from neurokd.neurons import LIF

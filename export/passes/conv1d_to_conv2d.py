@@ -6,7 +6,7 @@ from typing import Any
 import nir
 import numpy as np
 
-from neurokd.export.graphs import with_nodes
+from neurokd.export.nir_graphs.graphs import with_nodes
 
 
 def conv1d_to_conv2d(graph: nir.NIRGraph) -> nir.NIRGraph:

@@ -3,9 +3,9 @@
 import nir
 import numpy as np
 
-from neurokd.export.euler import Spiking
-from neurokd.export.graphs import free_name, with_nodes
-from neurokd.export.layers_of_nir import layers_of_nir
+from neurokd.export.contract.layers_of_nir import layers_of_nir
+from neurokd.export.nir_graphs.euler import Spiking
+from neurokd.export.nir_graphs.graphs import free_name, with_nodes
 
 MAX_CLASSES = 4096  # beyond it a matrix of N x N ones is no read-out any more
 

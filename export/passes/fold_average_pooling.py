@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurokd.errors import NeurokdError
-from neurokd.export.graphs import with_nodes
-from neurokd.export.wiring import listing, wiring_of
+from neurokd.export.nir_graphs.graphs import with_nodes
+from neurokd.export.nir_graphs.wiring import listing, wiring_of
 
 FloatArray = npt.NDArray[np.floating[Any]]
 

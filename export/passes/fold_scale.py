@@ -11,8 +11,8 @@ import nir
 import numpy as np
 
 from neurokd.errors import NeurokdError
-from neurokd.export.graphs import with_nodes
-from neurokd.export.wiring import listing, wiring_of
+from neurokd.export.nir_graphs.graphs import with_nodes
+from neurokd.export.nir_graphs.wiring import listing, wiring_of
 
 
 def fold_scale(graph: nir.NIRGraph) -> nir.NIRGraph:

@@ -6,7 +6,7 @@ import nir
 import numpy as np
 
 from neurokd.errors import NeurokdError
-from neurokd.export.layers_of_nir import layers_of_nir
+from neurokd.export.contract.layers_of_nir import layers_of_nir
 
 
 def infer_shapes(graph: nir.NIRGraph) -> nir.NIRGraph:

@@ -3,7 +3,7 @@
 import nir
 import numpy as np
 
-from neurokd.export.graphs import with_nodes
+from neurokd.export.nir_graphs.graphs import with_nodes
 
 
 def linear_to_affine(graph: nir.NIRGraph) -> nir.NIRGraph:

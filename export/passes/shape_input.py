@@ -6,7 +6,7 @@ import nir
 import numpy as np
 
 from neurokd.errors import NeurokdError
-from neurokd.export.graphs import free_name, with_nodes
+from neurokd.export.nir_graphs.graphs import free_name, with_nodes
 
 
 def shape_input(graph: nir.NIRGraph, shape: tuple[int, ...] | None) -> nir.NIRGraph:

@@ -5,7 +5,7 @@ import math
 import nir
 import numpy as np
 
-from neurokd.export.graphs import free_name, with_nodes
+from neurokd.export.nir_graphs.graphs import free_name, with_nodes
 
 
 def sum_pool_to_average(graph: nir.NIRGraph) -> nir.NIRGraph:

@@ -7,7 +7,7 @@ step, whatever was there before, and both nodes spike where it is above the thre
 import nir
 import numpy as np
 
-from neurokd.export.graphs import with_nodes
+from neurokd.export.nir_graphs.graphs import with_nodes
 
 
 def threshold_to_lif(graph: nir.NIRGraph, dt: float) -> nir.NIRGraph:

@@ -7,7 +7,7 @@ import nir
 import numpy as np
 
 from neurokd.errors import NeurokdError
-from neurokd.export.graphs import free_name, with_nodes
+from neurokd.export.nir_graphs.graphs import free_name, with_nodes
 
 MAX_DENSE = 4096  # beyond it a matrix of N x N is no shortcut any more
 

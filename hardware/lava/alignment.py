@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurokd.export.network import Connection, IntArray, LoihiNetwork
-from neurokd.export.netx import is_chain
+from neurokd.export.network_files.netx import is_chain
 from neurokd.export.validate import INPUT
 
 Scalar = TypeVar("Scalar", bound=np.generic)

@@ -12,8 +12,8 @@ import numpy as np
 
 from neurokd.errors import NeurokdError
 from neurokd.export.network import FRACTION_BITS, IntArray, LoihiNetwork
-from neurokd.export.network_file import read_network
-from neurokd.export.netx import is_chain
+from neurokd.export.network_files.network_file import read_network
+from neurokd.export.network_files.netx import is_chain
 from neurokd.hardware.lava.alignment import frames_of, lags_of, samples_of
 from neurokd.hardware.lava.child import LavaFailed, run_child
 from neurokd.hardware.lava.environment import LavaMissing, LavaStatus, lava_python

@@ -9,8 +9,8 @@ import typer
 from neurokd.errors import NeurokdError
 
 if TYPE_CHECKING:
-    from neurokd.export.check import Verdict
-    from neurokd.export.target import Target
+    from neurokd.export.contract.check import Verdict
+    from neurokd.export.contract.target import Target
 
 
 def check(
@@ -26,7 +26,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> int:
     """List everything that keeps a network from a target, layer by layer; exit 1 if there is anything."""
-    from neurokd.export.target import find_target
+    from neurokd.export.contract.target import find_target
 
     verdict = _verdict(what, find_target(target), overrides, data_root)
     if as_json:
@@ -37,7 +37,7 @@ def check(
 
 
 def _verdict(what: Path | None, target: "Target", overrides: list[str] | None, data_root: Path | None) -> "Verdict":
-    from neurokd.export.check import check_nir, check_recipe, check_run
+    from neurokd.export.contract.check import check_nir, check_recipe, check_run
     from neurokd.recipe import load_recipe
     from neurokd.runs import find_run
 

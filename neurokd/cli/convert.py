@@ -9,7 +9,7 @@ import typer
 from neurokd.errors import CheckFailed, NeurokdError
 
 if TYPE_CHECKING:
-    from neurokd.export.onnx_given import Agreement
+    from neurokd.export.onnx_graphs.given import Agreement
     from neurokd.recipe import Recipe
 
 
@@ -27,7 +27,7 @@ def convert(
 ) -> None:
     """Compare a trained ONNX network with onnxruntime and measure it, so that a recipe can name it as its teacher."""
     from neurokd.export.artefact import first_images
-    from neurokd.export.onnx_given import compare
+    from neurokd.export.onnx_graphs.given import compare
     from neurokd.files import write_json
     from neurokd.networks import build_student
     from neurokd.runs import next_path
@@ -54,7 +54,7 @@ def convert(
 
 def _recipe(file: Path, data: str, pixels: dict[str, list[float] | None]) -> "Recipe":
     """The recipe that measures the network: nothing is trained."""
-    from neurokd.export.nir_data import data_config
+    from neurokd.export.nir_graphs.data import data_config
     from neurokd.recipe import parse_recipe, run_name
 
     config = data_config(data, "--data")

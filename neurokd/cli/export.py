@@ -37,8 +37,8 @@ def export(
 ) -> None:
     """Fold, quantise, write network.net, verify it neuron by neuron; exit 1 on one differing spike."""
     from neurokd.export.bundle import ExportOptions, export_run
-    from neurokd.export.scale_search import ScaleOptions
-    from neurokd.export.witness import Witness
+    from neurokd.export.proof.witness import Witness
+    from neurokd.export.quantization.scale_search import ScaleOptions
     from neurokd.runs import find_run
 
     asked = scale_search is not None or weight_bits is not None or input_bits is not None or per_channel

@@ -10,7 +10,7 @@ from neurokd.cli.export import check_lava, show_manifest
 from neurokd.errors import CheckFailed, NeurokdError
 from neurokd.export.artefact import ExportOptions
 from neurokd.export.bundle import export_run
-from neurokd.export.onnx_bundle import FOLDER, export_onnx
+from neurokd.export.onnx_graphs.bundle import FOLDER, export_onnx
 from neurokd.runs import Run
 
 

@@ -23,7 +23,7 @@ def simulate(
     """Accuracy, spikes per layer, synaptic operations and wall time of an artefact."""
     import torch
 
-    from neurokd.export.network_file import read_network
+    from neurokd.export.network_files.network_file import read_network
     from neurokd.hardware.activity import measure_activity
     from neurokd.hardware.lava.runner import run_lava
     from neurokd.hardware.simulator import simulate as run_integer
@@ -44,8 +44,8 @@ def simulate(
     if backend == "integer":
         trace = run_integer(network, frames, record="counts")
     elif backend == "onnx":
-        from neurokd.export.onnx_bundle import open_verified
-        from neurokd.export.onnx_run import run_onnx
+        from neurokd.export.onnx_graphs.bundle import open_verified
+        from neurokd.export.onnx_graphs.run import run_onnx
 
         trace = run_onnx(open_verified(path), network, images.images[:].numpy(), record="counts")
     else:
@@ -89,7 +89,7 @@ def _locate(artefact: Path | None) -> tuple[Path, Any]:
 def _named_data(artefact: Path, timesteps: int, data_root: Path | None) -> Any:
     """The test images of the data that the manifest beside `artefact` names."""
     from neurokd.data.config import DataConfig
-    from neurokd.export.nir_data import load_nir_data
+    from neurokd.export.nir_graphs.data import load_nir_data
     from neurokd.runs import read_json
 
     manifest = artefact.parent / "manifest.json"

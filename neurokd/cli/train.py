@@ -105,7 +105,7 @@ def train_integers(
     run: "Run", wanted: "Recipe", data_root: Path | None, progress: bool
 ) -> "tuple[Path, dict[str, Any]]":
     """Quantisation-aware training of a finished run; its folder and what it measured."""
-    from neurokd.export.qat import train_in_integers
+    from neurokd.export.qat.train import train_in_integers
 
     trained = train_in_integers(run, wanted, data_root=data_root, progress=progress)
     return trained.path, trained.result()
@@ -134,8 +134,8 @@ def show_integers(path: Path, result: dict[str, Any], as_json: bool) -> None:
 
 def warn_undeployable(recipe: "Recipe") -> None:
     """Say on stderr, a line each, what will keep the trained network from Loihi 2; nothing here stops the training."""
-    from neurokd.export.check import check_recipe, known_shape
-    from neurokd.export.target import TARGETS
+    from neurokd.export.contract.check import check_recipe, known_shape
+    from neurokd.export.contract.target import TARGETS
 
     if known_shape(recipe.data) is None:
         typer.echo("whether this network can be exported: ask neurokd check, which loads the data for it", err=True)

@@ -277,6 +277,6 @@ def test_a_check_that_fails_does_not_keep_anybody_from_training(
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("neurokd.export.check.check_recipe", fail)
+    monkeypatch.setattr("neurokd.export.contract.check.check_recipe", fail)
     neurokd(["train", "small.yaml"])
     assert no_training == ["small"] and "the check failed (a bug)" in capsys.readouterr().err

@@ -81,8 +81,8 @@ def test_calibration_never_sees_test_images(project: Path, monkeypatch: pytest.M
 def test_one_differing_spike_is_exit_code_1(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from neurokd.export import witness
-    from neurokd.export.network_file import read_network
+    from neurokd.export.network_files.network_file import read_network
+    from neurokd.export.proof import witness
     from neurokd.hardware.simulator import simulate
 
     def lava_with_a_flipped_spike(path, inputs, **_):  # type: ignore[no-untyped-def]

@@ -14,8 +14,8 @@ from onnx import helper, numpy_helper
 
 from neurokd.cli.main import run as neurokd
 from neurokd.errors import NeurokdError
-from neurokd.export.check import check_recipe
-from neurokd.export.target import find_target
+from neurokd.export.contract.check import check_recipe
+from neurokd.export.contract.target import find_target
 from neurokd.recipe import parse_recipe
 from neurokd.runs import Run
 from neurokd.training import fit, load_data, load_model

@@ -12,8 +12,8 @@ import pytest
 from onnx import numpy_helper
 
 from neurokd.cli.main import run as neurokd
-from neurokd.export import onnx_bundle
-from neurokd.export.onnx_graph import write_onnx
+from neurokd.export.onnx_graphs import bundle as onnx_bundle
+from neurokd.export.onnx_graphs.graph import write_onnx
 
 RECIPE = """
 name: small

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from neurokd.errors import NeurokdError
-from neurokd.export.check import check_model
+from neurokd.export.contract.check import check_model
+from neurokd.export.contract.target import TARGETS
 from neurokd.export.lower import lower
-from neurokd.export.network_file import write_network
+from neurokd.export.network_files.network_file import write_network
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
-from neurokd.export.quantize import quantize
-from neurokd.export.target import TARGETS
+from neurokd.export.quantization.quantize import quantize
 from neurokd.neurons import LIF
 from neurokd.spiking import SpikingNetwork, to_spiking
 

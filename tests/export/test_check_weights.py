@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from neurokd.export.check import Verdict, check_model
-from neurokd.export.contract import RULES, WEIGHT_RULES, look_at
-from neurokd.export.layers_of_nir import layers_of_nir
-from neurokd.export.target import TARGETS
+from neurokd.export.contract.check import Verdict, check_model
+from neurokd.export.contract.layers_of_nir import layers_of_nir
+from neurokd.export.contract.rules import RULES, WEIGHT_RULES, look_at
+from neurokd.export.contract.target import TARGETS
 from neurokd.spiking import to_spiking
 
 SHAPE = (2, 8, 8)

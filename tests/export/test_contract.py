@@ -10,9 +10,9 @@ from torch import nn
 
 from neurokd.conversion import convert, to_qcfs
 from neurokd.errors import NeurokdError
-from neurokd.export.check import Verdict, check_model, check_recipe
-from neurokd.export.contract import RULES
-from neurokd.export.target import TARGETS, find_target
+from neurokd.export.contract.check import Verdict, check_model, check_recipe
+from neurokd.export.contract.rules import RULES
+from neurokd.export.contract.target import TARGETS, find_target
 from neurokd.models import build_model
 from neurokd.neurons import LIF
 from neurokd.recipe import parse_recipe

@@ -15,13 +15,13 @@ from torch import nn
 from neurokd.conversion import convert, to_qcfs
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
-from neurokd.export.calibrate import float_logits, integer_logits
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
-from neurokd.export.network_file import read_network, write_network
+from neurokd.export.network_files.network_file import read_network, write_network
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
-from neurokd.export.quantize import quantize
+from neurokd.export.quantization.calibrate import float_logits, integer_logits
+from neurokd.export.quantization.quantize import quantize
 from neurokd.hardware.simulator import simulate
 from neurokd.neurons import LIF
 from neurokd.spiking import SpikingNetwork

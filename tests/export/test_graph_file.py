@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from neurokd.errors import NeurokdError
 from neurokd.export.network import Connection, InputSpec, LoihiNetwork, Population
-from neurokd.export.network_file import read_network, write_network
+from neurokd.export.network_files.network_file import read_network, write_network
 from neurokd.hardware.simulator import simulate
 
 from ..networks import read_damaged, same

@@ -7,7 +7,7 @@ import pytest
 
 from neurokd.errors import NeurokdError
 from neurokd.export.network import Connection, InputSpec, LoihiNetwork, Population
-from neurokd.export.network_file import read_network, write_network
+from neurokd.export.network_files.network_file import read_network, write_network
 from neurokd.inputs import PIXELS
 
 SEVEN = InputSpec((1, 1, 4), "graded", maximum=127, shift=1)

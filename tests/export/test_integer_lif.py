@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from neurokd.export.integer_lif import integer_lif
 from neurokd.export.network import Connection, InputSpec, LoihiNetwork, Population
+from neurokd.export.qat.integer_lif import integer_lif
 from neurokd.hardware.simulator import simulate
 
 from ..networks import LIF_CASES, lif_neuron

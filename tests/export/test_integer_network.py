@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from neurokd.export.float_populations import float_populations
-from neurokd.export.integer_network import IntegerNetwork
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
-from neurokd.export.quantize import encoding_of, quantize
+from neurokd.export.qat.integer_network import IntegerNetwork
+from neurokd.export.quantization.float_populations import float_populations
+from neurokd.export.quantization.quantize import encoding_of, quantize
 from neurokd.hardware.simulator import simulate
 from neurokd.inputs import PIXELS, SPIKES, Encoding, to_input
 from neurokd.neurons import LIF

@@ -10,13 +10,13 @@ from torch import nn
 
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
-from neurokd.export.calibrate import float_logits, integer_logits
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
 from neurokd.export.network import CURRENT_LIMIT, MAX_BIAS, LoihiNetwork
-from neurokd.export.nir_float import run_float as run_any_graph
+from neurokd.export.nir_graphs.run_float import run_float as run_any_graph
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
-from neurokd.export.quantize import quantize
+from neurokd.export.quantization.calibrate import float_logits, integer_logits
+from neurokd.export.quantization.quantize import quantize
 from neurokd.hardware.simulator import simulate
 from neurokd.models import build_model
 from neurokd.neurons import LIF

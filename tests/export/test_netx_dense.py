@@ -8,7 +8,7 @@ import pytest
 
 from neurokd.errors import NeurokdError
 from neurokd.export.network import IntArray
-from neurokd.export.netx_dense import netx_dense_weight, survives_netx
+from neurokd.export.network_files.netx_dense import netx_dense_weight, survives_netx
 
 LAVA_SCRIPT = """
 import sys

@@ -15,15 +15,15 @@ from neurokd.cli.main import run as neurokd
 from neurokd.errors import NeurokdError
 from neurokd.export.artefact import ExportOptions
 from neurokd.export.bundle_nir import NirOptions, export_nir
-from neurokd.export.check import check_nir
+from neurokd.export.contract.check import check_nir
+from neurokd.export.contract.target import find_target
 from neurokd.export.lower import lower
-from neurokd.export.network_file import read_network, write_network
-from neurokd.export.nir_graph import common_nodes, fold
+from neurokd.export.network_files.network_file import read_network, write_network
+from neurokd.export.nir_graphs.common import common_nodes, fold
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
-from neurokd.export.quantize import quantize
-from neurokd.export.target import find_target
-from neurokd.export.verify import compare
-from neurokd.export.witness import Witness
+from neurokd.export.proof.verify import compare
+from neurokd.export.proof.witness import Witness
+from neurokd.export.quantization.quantize import quantize
 from neurokd.hardware.lava.runner import LavaJob, run_lava_many
 from neurokd.hardware.simulator import simulate
 from neurokd.neurons import LIF

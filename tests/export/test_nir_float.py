@@ -8,9 +8,9 @@ from torch import nn
 
 from neurokd.errors import NeurokdError
 from neurokd.export.lower import lower
-from neurokd.export.nir_float import run_float
-from neurokd.export.nir_graph import common_nodes, fold
-from neurokd.export.quantize import quantize
+from neurokd.export.nir_graphs.common import common_nodes, fold
+from neurokd.export.nir_graphs.run_float import run_float
+from neurokd.export.quantization.quantize import quantize
 from neurokd.hardware.simulator import simulate
 from neurokd.neurons import LIF
 from neurokd.spiking import LIFNeurons, to_spiking

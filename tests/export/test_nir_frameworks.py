@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from neurokd.errors import NeurokdError
-from neurokd.export.nir_float import FloatTrace, run_float
-from neurokd.export.nir_graph import common_nodes, fold
-from neurokd.export.nir_io import read_nir
-from neurokd.export.nir_time import timed
-from neurokd.export.quantize import quantize
+from neurokd.export.nir_graphs.common import common_nodes, fold
+from neurokd.export.nir_graphs.io import read_nir
+from neurokd.export.nir_graphs.run_float import FloatTrace, run_float
+from neurokd.export.nir_graphs.time import timed
+from neurokd.export.quantization.quantize import quantize
 
 STEPS = 10
 Evaluate = Callable[[nir.NIRGraph, float, torch.Tensor], FloatTrace]

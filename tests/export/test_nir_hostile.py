@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neurokd.errors import NeurokdError
-from neurokd.export import nir_io
 from neurokd.export.bundle_nir import NirOptions, export_nir, nir_folder
-from neurokd.export.contract import RULES, WEIGHT_RULES, look_at
-from neurokd.export.layers_of_nir import layers_of_nir
-from neurokd.export.nir_graph import common_nodes, fold
-from neurokd.export.nir_io import read_nir
-from neurokd.export.nir_time import timed
-from neurokd.export.quantize import quantize
-from neurokd.export.target import find_target
+from neurokd.export.contract.layers_of_nir import layers_of_nir
+from neurokd.export.contract.rules import RULES, WEIGHT_RULES, look_at
+from neurokd.export.contract.target import find_target
+from neurokd.export.nir_graphs import io as nir_io
+from neurokd.export.nir_graphs.common import common_nodes, fold
+from neurokd.export.nir_graphs.io import read_nir
+from neurokd.export.nir_graphs.time import timed
+from neurokd.export.quantization.quantize import quantize
 
 from .nir_graphs import affine, chain, cuba, li, lif
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from neurokd.errors import NeurokdError
-from neurokd.export.nir_float import run_float
-from neurokd.export.nir_graph import common_nodes
+from neurokd.export.nir_graphs.common import common_nodes
+from neurokd.export.nir_graphs.run_float import run_float
 from neurokd.export.passes.conv1d_to_conv2d import conv1d_to_conv2d
 from neurokd.export.passes.count_spikes import count_spikes
 from neurokd.export.passes.flatten_subgraphs import flatten_subgraphs

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from neurokd.export.check import check_nir
-from neurokd.export.nir_float import FloatTrace, run_float
-from neurokd.export.nir_graph import common_nodes, fold
-from neurokd.export.nir_io import read_nir
-from neurokd.export.nir_time import timed
-from neurokd.export.quantize import quantize
-from neurokd.export.target import find_target
+from neurokd.export.contract.check import check_nir
+from neurokd.export.contract.target import find_target
+from neurokd.export.nir_graphs.common import common_nodes, fold
+from neurokd.export.nir_graphs.io import read_nir
+from neurokd.export.nir_graphs.run_float import FloatTrace, run_float
+from neurokd.export.nir_graphs.time import timed
+from neurokd.export.quantization.quantize import quantize
 
 FOLDER = Path(__file__).parents[1] / "data" / "nir"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.nir"))

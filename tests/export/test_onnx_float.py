@@ -12,8 +12,8 @@ from neurokd.conversion import to_qcfs
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
 from neurokd.evaluation import logits_per_step
-from neurokd.export.onnx_float import FLOAT_OPSET, TOLERANCE, export_onnx_float, float_difference
-from neurokd.export.onnx_run import OnnxFile
+from neurokd.export.onnx_graphs.float_network import FLOAT_OPSET, TOLERANCE, export_onnx_float, float_difference
+from neurokd.export.onnx_graphs.run import OnnxFile
 from neurokd.inputs import to_input
 from neurokd.neurons import LIF
 from neurokd.spiking import to_spiking

@@ -11,11 +11,11 @@ from onnx import numpy_helper
 
 from neurokd.errors import NeurokdError
 from neurokd.export.network import Connection, InputSpec, IntArray, LoihiNetwork, Population
-from neurokd.export.onnx_graph import OPSET, write_onnx
-from neurokd.export.onnx_run import OnnxFile, run_onnx
-from neurokd.export.onnx_step import step_model
-from neurokd.export.onnx_unrolled import unrolled_model
-from neurokd.export.onnx_witness import witness_onnx
+from neurokd.export.onnx_graphs.graph import OPSET, write_onnx
+from neurokd.export.onnx_graphs.run import OnnxFile, run_onnx
+from neurokd.export.onnx_graphs.step import step_model
+from neurokd.export.onnx_graphs.unrolled import unrolled_model
+from neurokd.export.onnx_graphs.witness import witness_onnx
 from neurokd.export.validate import conv_output_shape
 from neurokd.hardware import lif
 from neurokd.hardware.simulator import simulate
@@ -239,7 +239,7 @@ def test_batches_of_a_comparison_add_up(tmp_path: Path, monkeypatch: pytest.Monk
     """A network that differs from the file only where an input is 2; it is the third image of the second batch."""
     file = written(unrolled_model(dense_network(np.array([[50]])), spikes=True), tmp_path)
     other = dense_network(np.array([[51]]))
-    monkeypatch.setattr("neurokd.export.onnx_witness.batch_size", lambda network: 4)
+    monkeypatch.setattr("neurokd.export.onnx_graphs.witness.batch_size", lambda network: 4)
     images = np.array([0, 0, 0, 0, 0, 0, 2, 0, 0]).reshape(-1, 1)
     comparison = witness_onnx(file, other, images)
     assert comparison.compared == 9 * 2 * 2

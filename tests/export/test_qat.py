@@ -13,10 +13,10 @@ from neurokd.errors import NeurokdError
 from neurokd.evaluation import evaluate
 from neurokd.export.artefact import ExportOptions
 from neurokd.export.bundle import export_run
-from neurokd.export.network_file import read_network
+from neurokd.export.network_files.network_file import read_network
 from neurokd.export.opened import open_run
-from neurokd.export.qat import load_integers, train_in_integers
-from neurokd.export.witness import Witness
+from neurokd.export.proof.witness import Witness
+from neurokd.export.qat.train import load_integers, train_in_integers
 from neurokd.hardware.simulator import simulate
 from neurokd.recipe import Recipe, parse_recipe
 from neurokd.runs import Run, find_unfinished

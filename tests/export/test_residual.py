@@ -12,11 +12,11 @@ from neurokd.conversion import convert, to_qcfs
 from neurokd.errors import NeurokdError
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
-from neurokd.export.nir_float import FloatTrace, run_float
+from neurokd.export.nir_graphs.run_float import FloatTrace, run_float
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
 from neurokd.export.passes.weigh_shortcuts import weigh_shortcuts
-from neurokd.export.quantize import quantize
+from neurokd.export.quantization.quantize import quantize
 from neurokd.hardware.simulator import simulate
 from neurokd.models import build_model
 from neurokd.neurons import LIF

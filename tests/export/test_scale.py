@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurokd.errors import NeurokdError
-from neurokd.export.float_populations import FloatPopulation, FloatSynapse, float_populations
-from neurokd.export.integers import levels, round_weights, to_integers, weight_step
 from neurokd.export.limits import check_limits
 from neurokd.export.network import CURRENT_LIMIT
-from neurokd.export.quantize import quantize
-from neurokd.export.scale import choose_scale
+from neurokd.export.quantization.float_populations import FloatPopulation, FloatSynapse, float_populations
+from neurokd.export.quantization.integers import levels, round_weights, to_integers, weight_step
+from neurokd.export.quantization.quantize import quantize
+from neurokd.export.quantization.scale import choose_scale
 from neurokd.hardware.simulator import simulate
 
 from .nir_graphs import affine, lif

@@ -9,18 +9,18 @@ from torch import nn
 
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
-from neurokd.export import calibrate as calibrate_module
-from neurokd.export.calibrate import calibrate, float_logits, uncalibrated
-from neurokd.export.clips import RULES
-from neurokd.export.compensate import Compensation
-from neurokd.export.float_populations import FloatPopulation, FloatSynapse, float_populations
-from neurokd.export.integers import to_integers
 from neurokd.export.limits import check_limits
 from neurokd.export.lower import lower
-from neurokd.export.moments import Moments, input_moments
-from neurokd.export.per_channel import per_channel
-from neurokd.export.scale import choose_scale
-from neurokd.export.scale_search import ScaleOptions
+from neurokd.export.quantization import calibrate as calibrate_module
+from neurokd.export.quantization.calibrate import calibrate, float_logits, uncalibrated
+from neurokd.export.quantization.clips import RULES
+from neurokd.export.quantization.compensate import Compensation
+from neurokd.export.quantization.float_populations import FloatPopulation, FloatSynapse, float_populations
+from neurokd.export.quantization.integers import to_integers
+from neurokd.export.quantization.moments import Moments, input_moments
+from neurokd.export.quantization.per_channel import per_channel
+from neurokd.export.quantization.scale import choose_scale
+from neurokd.export.quantization.scale_search import ScaleOptions
 from neurokd.inputs import PIXELS, SPIKES
 from neurokd.neurons import LIF
 from neurokd.spiking import SpikingNetwork, to_spiking

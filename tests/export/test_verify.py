@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurokd.errors import NeurokdError
-from neurokd.export.verify import compare
+from neurokd.export.proof.verify import compare
 from neurokd.hardware.trace import Trace
 
 T, B = 3, 2

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from neurokd.data.images import ImageSet
-from neurokd.export.dequantize import dequantize
-from neurokd.export.float_populations import float_populations
 from neurokd.export.lower import lower
-from neurokd.export.quantize import encoding_of, quantize
-from neurokd.export.stages import Stage, of_graph, of_network, of_student
-from neurokd.export.waterfall import first_loss, scores
+from neurokd.export.proof.stages import Stage, of_graph, of_network, of_student
+from neurokd.export.proof.waterfall import first_loss, scores
+from neurokd.export.quantization.dequantize import dequantize
+from neurokd.export.quantization.float_populations import float_populations
+from neurokd.export.quantization.quantize import encoding_of, quantize
 from neurokd.hardware.simulator import simulate
 from neurokd.neurons import LIF
 from neurokd.spiking import to_spiking

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from neurokd.data.images import ImageSet
-from neurokd.export.calibrate import float_logits, integer_logits
 from neurokd.export.lower import lower
-from neurokd.export.network_file import read_network, write_network
+from neurokd.export.network_files.network_file import read_network, write_network
 from neurokd.export.passes.fold_average_pooling import fold_average_pooling
 from neurokd.export.passes.fold_scale import fold_scale
-from neurokd.export.quantize import quantize
-from neurokd.export.verify import compare
+from neurokd.export.proof.verify import compare
+from neurokd.export.quantization.calibrate import float_logits, integer_logits
+from neurokd.export.quantization.quantize import quantize
 from neurokd.hardware.lava.runner import LavaJob, run_lava_many
 from neurokd.hardware.simulator import simulate
 from neurokd.models import build_model

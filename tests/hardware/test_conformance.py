@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from neurokd.export.network_file import read_network
+from neurokd.export.network_files.network_file import read_network
 from neurokd.hardware.activity import measure_activity
 from neurokd.hardware.simulator import simulate
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from neurokd.data.images import ImageSet
 from neurokd.errors import NeurokdError
-from neurokd.export.onnx_given import compare
+from neurokd.export.onnx_graphs.given import compare
 from neurokd.models import build_model
 from neurokd.spiking import to_spiking
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from neurokd.export.network import Connection, InputSpec, IntArray, LoihiNetwork, Population
-from neurokd.export.network_file import write_network
-from neurokd.export.verify import compare
+from neurokd.export.network_files.network_file import write_network
+from neurokd.export.proof.verify import compare
 from neurokd.hardware.lava import graph_order, runner
 from neurokd.hardware.lava.environment import lava_python
 from neurokd.hardware.lava.runner import LavaJob, run_lava, run_lava_many

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from neurokd.errors import NeurokdError
 from neurokd.export.network import IntArray, LoihiNetwork
-from neurokd.export.network_file import read_network, write_network
+from neurokd.export.network_files.network_file import read_network, write_network
 from neurokd.hardware.lava import environment
 from neurokd.hardware.lava.child import LavaFailed, run_child
 from neurokd.hardware.lava.environment import LavaMissing, lava_python

@@ -1,0 +1,1 @@
+"""What a target can run, and what of a model it cannot."""

@@ -1,0 +1,1 @@
+"""Float networks as NIR graphs: read, checked, run."""

@@ -1,0 +1,1 @@
+"""The integers, and float networks, as ONNX graphs."""

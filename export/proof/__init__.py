@@ -1,0 +1,1 @@
+"""Is it the same? Two runs compared, Lava asked, every form of the network measured."""

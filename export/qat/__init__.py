@@ -1,0 +1,1 @@
+"""Training in the integers of the export."""

@@ -1,0 +1,1 @@
+"""From a float graph to integers, and the scales at which least is lost."""
