@@ -8,6 +8,7 @@ from neurokd.export.network import (
     CURRENT_LIMIT,
     MAX_BIAS,
     MAX_DECAY,
+    MAX_GEOMETRY,
     MAX_THRESHOLD,
     MAX_WEIGHT,
     Connection,
@@ -20,7 +21,8 @@ from neurokd.export.validate import validate
 def check_limits(network: LoihiNetwork) -> list[str]:
     """Return one sentence for everything in `network` that exceeds Loihi 2; an empty list is good.
 
-    Weights are even in [-254, 254], |bias| <= 4095, 1 <= threshold <= 131071, decays 0..4096, and
+    Weights are even in [-254, 254], |bias| <= 4095, 1 <= threshold <= 131071, decays 0..4096, kernels, strides,
+    paddings and dilations at most 127, and
     no input can drive a current to 2^17, where u would wrap (lava/proc/lif/models.py): the synaptic sum,
     or the geometric series of sums that a `decay_u` below 4096 adds up.
     A graded input reaches the network's `input.maximum`; spikes count as 1. Inputs are taken as non-negative.
@@ -50,6 +52,10 @@ def _weight_limits(connection: Connection) -> list[str]:
     found = []
     if low < -MAX_WEIGHT or high > MAX_WEIGHT:
         found.append(f"{where}: weights reach {low}..{high}, allowed is -{MAX_WEIGHT}..{MAX_WEIGHT}; scale them down")
+    sizes = (*connection.weight.shape[2:], *connection.stride, *connection.padding, *connection.dilation)
+    if max(sizes) > MAX_GEOMETRY:
+        what = "kernel, stride, padding or dilation"
+        found.append(f"{where}: {what} of {max(sizes)}, allowed is {MAX_GEOMETRY}; use a smaller one")
     odd = int(np.count_nonzero(connection.weight % 2))
     if odd:
         found.append(f"{where}: {odd} of {connection.weight.size} weights are odd, allowed are even; round to even")

@@ -1,7 +1,7 @@
 """The integer network: populations of Loihi 2 LIF neurons and the integer connections between them."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ MAX_THRESHOLD = 131071  # 17 bits
 CURRENT_LIMIT = 1 << 17  # |synaptic sum| below this keeps u, which holds it << 6, inside 24 bits
 FRACTION_BITS = 6  # current, bias and threshold enter u and v shifted left by this
 MAX_STATE = (1 << 23) - 1  # v saturates here
+MAX_GEOMETRY = 127  # Lava keeps kernel, stride, padding, dilation and groups of a convolution in signed bytes
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,19 @@ class Connection:
     def kind(self) -> Literal["conv", "dense"]:
         """Convolution or dense, by the rank of the weight."""
         return "conv" if self.weight.ndim == 4 else "dense"
+
+    def with_few_groups(self, most: int = MAX_GEOMETRY) -> "Connection":
+        """The same sums from `most` groups or fewer: neighbouring groups become one, with zeros between them."""
+        if self.groups <= most:
+            return self
+        sizes = range(-(-self.groups // most), self.groups + 1)
+        joined = next(size for size in sizes if self.groups % size == 0)  # groups that become one
+        outputs, inputs, *kernel = self.weight.shape
+        apart = np.zeros((self.groups, outputs // self.groups, joined, inputs, *kernel), self.weight.dtype)
+        each = np.arange(self.groups)
+        apart[each, :, each % joined] = self.weight.reshape(self.groups, -1, inputs, *kernel)
+        weight = apart.reshape(outputs, joined * inputs, *kernel)
+        return replace(self, weight=weight, groups=self.groups // joined)
 
 
 @dataclass(frozen=True, eq=False)

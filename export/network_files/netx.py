@@ -32,6 +32,7 @@ def write_layers(file: h5py.File, network: LoihiNetwork) -> None:
 
     Shapes are in C, H, W, weights in O, I, H, W; there is no field that netx would ignore. A read-out is a dense
     layer with a neuron that forgets nothing and cannot fire.
+    Groups beyond those that Lava counts are joined (`Connection.with_few_groups`).
     Raises NeurokdError, naming the layer, for a dense layer that netx would refuse or change.
     """
     layers = file.create_group(LAYERS)
@@ -73,6 +74,7 @@ def _write_layer(layers: h5py.Group, kind: str, shape: tuple[int, ...]) -> h5py.
 
 
 def _write_connection(layer: h5py.Group, connection: Connection, population: Population) -> None:
+    connection = connection.with_few_groups()
     layer.create_dataset("weight", data=connection.weight.astype(np.int16))
     if connection.kind == "conv":
         layer.create_dataset("stride", data=np.array(connection.stride, dtype=np.int64))

@@ -16,11 +16,12 @@ def write_graph_order(network: LoihiNetwork, arrays: Path) -> dict[str, Any]:
     Sources are numbered as populations are, from 0; the input is -1.
     """
     lags, names = lags_of(network), [population.name for population in network.populations]
+    connections = [connection.with_few_groups() for connection in network.connections]
     stored: dict[str, Any] = {}
     for index, population in enumerate(network.populations):
         stored[f"threshold-{index}"] = population.threshold.astype(np.int32)
         stored[f"bias-{index}"] = _bias(population).astype(np.int32)
-    for index, connection in enumerate(network.connections):
+    for index, connection in enumerate(connections):
         stored[f"weight-{index}"] = _weight(connection).astype(np.int32)
     np.savez(arrays, **stored)
     return {
@@ -38,7 +39,7 @@ def write_graph_order(network: LoihiNetwork, arrays: Path) -> dict[str, Any]:
                 "dilation": c.dilation[::-1],
                 "groups": c.groups,
             }
-            for c in network.connections
+            for c in connections
         ],
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from neurokd.errors import NeurokdError
 from neurokd.export.limits import check_limits, require_limits
@@ -49,6 +50,29 @@ def test_everything_beyond_is_named(changes: dict[str, Any], sentence: str) -> N
     assert len(found) == 1
     assert found[0].startswith(sentence)
     assert ";" in found[0]  # what to do
+
+
+def test_geometry_that_lava_keeps_in_a_byte() -> None:
+    wide = Connection("input", "a", np.full((1, 1, 1, 1), 2), stride=(1, 128))
+    spec = InputSpec((1, 2, 129), "spikes")
+    two = LoihiNetwork(spec, (Population("a", (1, 2, 2), np.array(5)),), (wide,), 1)
+    (found,) = check_limits(two)
+    assert found.startswith("connection 'input' -> 'a': kernel, stride, padding or dilation of 128, allowed is 127")
+
+
+@pytest.mark.parametrize(("groups", "left"), [(127, 127), (128, 64), (256, 64), (130, 65), (131, 1), (512, 64)])
+def test_groups_beyond_a_byte_are_joined(groups: int, left: int) -> None:
+    """Zeros between the groups that become one: the same sums, by torch's own convolution."""
+    weight = np.random.default_rng(0).integers(-9, 10, (3 * groups, 2, 1, 2))
+    many = Connection("input", "a", weight, padding=(0, 1), groups=groups)
+    few = many.with_few_groups()
+    assert few.groups == left and few.padding == many.padding
+    inputs = torch.from_numpy(np.random.default_rng(1).integers(0, 9, (1, 2 * groups, 3, 2))).double()
+    sums = [
+        torch.nn.functional.conv2d(inputs, torch.from_numpy(one.weight).double(), None, 1, (0, 1), 1, one.groups)
+        for one in (many, few)
+    ]
+    assert torch.equal(*sums) and sums[0].any()
 
 
 def test_all_findings_come_at_once() -> None:

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from neurokd.export.network import Connection, InputSpec, IntArray, LoihiNetwork, Population
-from neurokd.export.network_files.network_file import write_network
+from neurokd.export.network_files.network_file import read_network, write_network
 from neurokd.export.proof.verify import compare
 from neurokd.hardware.lava import graph_order, runner
 from neurokd.hardware.lava.environment import lava_python
@@ -61,6 +62,32 @@ def test_shortcuts_arrive_with_the_longest_path_whatever_the_reset_and_the_convo
         assert compare(ours, lava).mismatches == 0, compare(ours, lava).describe()
         assert lava.info["loaded_by"] == "neurokd, from Lava processes"
         assert ("start and reset" in lava.info["process_models"]) == (reset == "soft")
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("joins", [False, True], ids=["chain", "graph"])
+def test_more_groups_than_a_byte_counts(joins: bool, tmp_path: Path) -> None:
+    """Lava would take 256 groups for 0. Each channel of `b` reads its own of `a`, and of the input where that joins."""
+    rng = np.random.default_rng(1)
+    names = ("a", "b", "c")
+    populations = tuple(Population(name, (256, 3, 2), np.array(30)) for name in names)
+    shapes = ((256, 2, 1, 1), (256, 1, 3, 1), (256, 1, 1, 1))
+    weights = [rng.integers(-20, 21, shape) * 2 for shape in shapes]
+    geometry: list[dict[str, Any]] = [{}, {"padding": (1, 0), "groups": 256}, {"groups": 256}]
+    connections = [
+        Connection(source, target, weight, **settings)
+        for source, target, weight, settings in zip(("input", "a", "b"), names, weights, geometry, strict=True)
+    ]
+    if joins:
+        connections.append(Connection("a", "c", rng.integers(-20, 21, (256, 1, 1, 1)) * 2, groups=256))
+    network = LoihiNetwork(InputSpec((2, 3, 2), "spikes"), populations, tuple(connections), timesteps=3)
+    inputs = rng.integers(0, 2, (3, 2, 2, 3, 2))
+    write_network(network, tmp_path / "network.net")
+    ours = simulate(network, inputs)
+    assert all(spikes.any() and not spikes.all() for spikes in ours.spikes.values())
+    assert compare(ours, simulate(read_network(tmp_path / "network.net"), inputs)).mismatches == 0
+    for fast in (False, True):
+        assert compare(ours, run_lava(tmp_path / "network.net", inputs, fast=fast)).mismatches == 0
 
 
 @pytest.mark.lava
