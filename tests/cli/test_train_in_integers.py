@@ -23,14 +23,8 @@ QUICK = ["--set", "qat.epochs=1", "--set", "qat.bits=4", "--no-progress"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, write_data: Callable[..., Path]) -> Path:
-    folder = tmp_path_factory.mktemp("project")
-    write_data(folder / "data")
-    (folder / "small.yaml").write_text(RECIPE.replace("DATA", str(folder / "data")))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert neurokd(["train", "small.yaml", "--no-progress"]) == 0
-    return folder
+def trained(train_small: Callable[[str], Path]) -> Path:
+    return train_small(RECIPE)
 
 
 def test_a_recipe_with_qat_trains_exports_and_simulates(project: Path, capsys: Output) -> None:

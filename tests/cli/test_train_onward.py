@@ -24,14 +24,8 @@ HARD = ["--hard-reset", "--no-progress"]
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, write_data: Callable[..., Path]) -> Path:
-    folder = tmp_path_factory.mktemp("project")
-    write_data(folder / "data")
-    (folder / "small.yaml").write_text(RECIPE.replace("DATA", str(folder / "data")))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert neurokd(["train", "small.yaml", "--no-progress", "--no-check"]) == 0
-    return folder
+def trained(train_small: Callable[[str], Path]) -> Path:
+    return train_small(RECIPE)
 
 
 def test_soft_to_hard_prints_both_and_can_be_exported(project: Path, capsys: Output) -> None:
