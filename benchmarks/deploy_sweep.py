@@ -20,9 +20,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweep", type=Path)
     parser.add_argument("--data-root", type=Path)
+    parser.add_argument("--runs", default="*", help="which of them, e.g. '*-s0'")
     parser.add_argument("--lava-samples", type=int, default=10)
     arguments = parser.parse_args()
-    runs = [Run(path.parent) for path in sorted(arguments.sweep.glob("*/result.json"))]
+    runs = [Run(path.parent) for path in sorted(arguments.sweep.glob(f"{arguments.runs}/result.json"))]
     options = ExportOptions(
         lava=Witness(mode="require", samples=arguments.lava_samples, fast=True), data_root=arguments.data_root
     )
