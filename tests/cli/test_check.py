@@ -95,13 +95,13 @@ def test_soft_reset_needs_another_target(project: Path, capsys: Output) -> None:
 
 
 def test_logits_for_other_classes(project: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    Path("own_models.py").write_text(
+    Path("models_of_seven.py").write_text(
         "from torch import nn\n"
         "def seven(input_shape, classes):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 8), nn.ReLU(), nn.Linear(8, 7))\n"
     )
     monkeypatch.syspath_prepend(".")
-    assert neurokd(["check", "small.yaml", "--set", "model={name: 'own_models:seven'}", "--json"]) == 1
+    assert neurokd(["check", "small.yaml", "--set", "model={name: 'models_of_seven:seven'}", "--json"]) == 1
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert (finding["rule"], finding["found"]) == ("classes", "7 logits for 10 classes")
 

@@ -37,8 +37,8 @@ def test_the_stock_chip_refuses_a_soft_reset_with_the_way_out(
     assert neurokd(EXPORT) == 2
     error = capsys.readouterr().err
     assert error.startswith(
-        "neurokd: layer 'relu1': soft reset cannot run on loihi2; fine-tune it with neuron: {reset: hard, initial: 0}, "
-        "or use --target loihi2-microcode"
+        "neurokd: layer 'relu1': soft reset cannot run on loihi2; use neuron: {reset: hard, initial: 0}, "
+        "neurokd train RUN --hard-reset, or --target loihi2-microcode"
     )
     assert not (project / "runs/soft-001/export").exists()
 
