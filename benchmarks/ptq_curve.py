@@ -123,7 +123,7 @@ def _lost(row: dict[str, Any], scores: dict[str, Any]) -> str:
 
 def text(rows: dict[str, dict[str, Any]], arguments: argparse.Namespace) -> str:
     """The page."""
-    lost = {name: 100 * (row["float"] - row["8"]["accuracy"]) for name, row in rows.items()}
+    lost = {name: round(100 * (row["float"] - row["8"]["accuracy"]), 6) for name, row in rows.items()}
     over = [f"{name} {points:.2f}" for name, points in lost.items() if points > ALLOWED_POINTS]
     verdict = f"Of {len(rows)} runs, {len(rows) - len(over)} lose at most {ALLOWED_POINTS} points at 8 bits; the mean "
     verdict += f"over all is {sum(lost.values()) / len(lost):+.2f} points lost." + (
